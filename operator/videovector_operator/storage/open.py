@@ -1,0 +1,15 @@
+"""Opens the right provider for a source; the only place that knows which file implements which provider.
+
+Providers are imported when first used, so that a cluster with S3 Connectors never pays for another provider's SDK.
+"""
+
+from __future__ import annotations
+
+from videovector_operator.storage.port import Source, Storage
+
+
+def open_storage(source: Source) -> Storage:
+    """Open ``source``; no request is made yet."""
+    from videovector_operator.storage.s3 import S3Storage
+
+    return S3Storage(source)

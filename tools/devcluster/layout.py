@@ -1,0 +1,139 @@
+"""Where a cluster keeps its files and which loopback addresses it uses; every path and number comes from here.
+
+Nothing may be started, written or deleted here, apart from taking a slot number for a new cluster.
+"""
+
+import fcntl
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import DevClusterError
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+CACHE = REPOSITORY / ".cache"
+BIN = CACHE / "bin"
+CLUSTERS = CACHE / "devcluster"
+NODE_NAME = "127.0.0.1"
+PAUSE_IMAGE = "docker.io/local/pause:1"
+
+_FIXED_SLOTS = {"default": 0, "api": 1}
+_LAST_SLOT = 49
+_LONGEST_SOCKET_PATH = 100  # sun_path holds 108 bytes; containerd appends ".ttrpc"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """One cluster's directory and addresses; the slot keeps clusters that run side by side apart."""
+
+    name: str
+    slot: int
+
+    @property
+    def root(self) -> Path:
+        return CLUSTERS / self.name
+
+    @property
+    def pki(self) -> Path:
+        return self.root / "pki"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    @property
+    def records(self) -> Path:
+        return self.root / "pids"
+
+    @property
+    def config(self) -> Path:
+        return self.root / "config"
+
+    @property
+    def kubeconfig(self) -> Path:
+        return self.root / "kubeconfig"
+
+    @property
+    def kubelet_root(self) -> Path:
+        return self.root / "kubelet"
+
+    @property
+    def containerd_socket(self) -> Path:
+        return self.root / "run" / "containerd.sock"
+
+    @property
+    def cgroup(self) -> str:
+        return f"/videovector-{self.name}"
+
+    @property
+    def service_range(self) -> str:
+        return f"127.{100 + self.slot}.0.0/16"
+
+    @property
+    def server_ip(self) -> str:
+        """The first service address: the API server binds it itself, so pods reach it without a proxy."""
+        return f"127.{100 + self.slot}.0.1"
+
+    @property
+    def dns_ip(self) -> str:
+        return f"127.{100 + self.slot}.0.10"
+
+    @property
+    def internal_ip(self) -> str:
+        """For etcd, the managers and the kubelet's own ports: outside every service range."""
+        return f"127.{150 + self.slot}.0.1"
+
+    @property
+    def server(self) -> str:
+        return f"https://{self.server_ip}:443"
+
+    @property
+    def kubelet_port(self) -> int:
+        """The node's address is 127.0.0.1 in every cluster, so this port has to differ."""
+        return 10250 + 10 * self.slot
+
+
+def layout_for(name: str) -> Layout:
+    if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?", name):
+        raise DevClusterError(f"{name!r} is no cluster name: at most 20 of a-z, 0-9 and '-'")
+    layout = Layout(name, _slot(name))
+    if len(str(layout.containerd_socket)) > _LONGEST_SOCKET_PATH:
+        raise DevClusterError(
+            f"{layout.containerd_socket} is too long for a Unix socket: use a shorter checkout path or cluster name"
+        )
+    return layout
+
+
+def known_clusters() -> list[str]:
+    return sorted(path.parent.name for path in CLUSTERS.glob("*/slot"))
+
+
+def _slot(name: str) -> int:
+    if name in _FIXED_SLOTS:
+        return _FIXED_SLOTS[name]
+    with locked(CLUSTERS / "slots.lock"):
+        own = CLUSTERS / name / "slot"
+        if own.exists():
+            return int(own.read_text())
+        taken = {int((CLUSTERS / other / "slot").read_text()) for other in known_clusters()}
+        free = set(range(len(_FIXED_SLOTS), _LAST_SLOT + 1)) - taken
+        if not free:
+            raise DevClusterError("every address range is taken: run `python -m tools.devcluster down --all --purge`")
+        return min(free)
+
+
+def remember_slot(layout: Layout) -> None:
+    with locked(CLUSTERS / "slots.lock"):
+        layout.root.mkdir(parents=True, exist_ok=True)
+        (layout.root / "slot").write_text(str(layout.slot))
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock that the kernel drops when the holder dies."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

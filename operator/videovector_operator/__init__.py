@@ -1,1 +1,1 @@
-
+"""The VideoVector Operator: media imports as Kubernetes custom resources."""

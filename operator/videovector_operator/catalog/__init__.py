@@ -1,1 +1,1 @@
-
+"""What is known about media: PostgreSQL, and the only room that knows SQL."""

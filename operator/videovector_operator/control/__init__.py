@@ -1,1 +1,1 @@
-
+"""The edge: watchers, work queue, leadership, status writes, events, metrics."""

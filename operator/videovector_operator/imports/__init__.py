@@ -1,1 +1,1 @@
-
+"""The import worker's program: scan, claim, inspect, register."""

@@ -1,1 +1,1 @@
-
+"""Reading media files' technical metadata."""

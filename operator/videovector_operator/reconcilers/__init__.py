@@ -1,1 +1,1 @@
-
+"""One file a kind: observe, decide, act, summarise."""

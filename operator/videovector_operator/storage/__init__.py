@@ -1,1 +1,1 @@
-
+"""Object storage behind one port."""

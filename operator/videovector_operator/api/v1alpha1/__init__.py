@@ -1,1 +1,1 @@
-
+"""API version v1alpha1: one file a kind."""

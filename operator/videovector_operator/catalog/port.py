@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from videovector_operator.catalog.records import (
+from videovector_operator.core.records import (
     Candidate,
     ClaimedFile,
     FileResult,

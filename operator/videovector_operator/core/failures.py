@@ -1,0 +1,56 @@
+"""What an error asks for: retry, wait, or the user. Decided here and nowhere else. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from videovector_operator import errors
+from videovector_operator.api.v1alpha1.reasons import Reason
+from videovector_operator.core import conditions
+from videovector_operator.core.conditions import Truth, Verdict
+
+_USER_ONLY: tuple[tuple[type[errors.StorageError], Reason], ...] = (
+    (errors.InvalidCredentials, Reason.INVALID_CREDENTIALS),
+    (errors.AccessDenied, Reason.ACCESS_DENIED),
+    (errors.NotFound, Reason.BUCKET_NOT_FOUND),
+    (errors.Invalid, Reason.INVALID_ENDPOINT),
+)
+_TRANSIENT: tuple[tuple[type[errors.ExternalError], Reason], ...] = (
+    (errors.Throttled, Reason.STORAGE_THROTTLED),
+    (errors.StorageError, Reason.STORAGE_UNAVAILABLE),
+    (errors.CatalogUnavailable, Reason.CATALOG_UNAVAILABLE),
+    (errors.ClusterError, Reason.CLUSTER_UNAVAILABLE),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An error as a verdict, and the shortest time to the next try (None = no retry by itself)."""
+
+    verdict: Verdict
+    retry_after: float | None
+
+
+def classify_failure(error: Exception, *, succeeded: Truth | None = None) -> Failure:
+    """Say what ``error`` asks for.
+
+    An error that is not of our tree is a bug of ours: it is retried as InternalError, and its text stays in the log,
+    because nobody has checked it for secrets.
+    """
+    if isinstance(error, errors.Stalled):
+        return Failure(conditions.stalled(Reason(error.reason), error.message, succeeded), None)
+    if isinstance(error, errors.Waiting):
+        verdict = conditions.progressing(Reason(error.reason), error.message, succeeded)
+        return Failure(verdict, error.retry_after)
+    for kind, reason in _USER_ONLY:
+        if isinstance(error, kind):
+            return Failure(conditions.stalled(reason, error.message, succeeded), None)
+    if isinstance(error, errors.ClusterError) and error.status == 403:  # noqa: PLR2004 - HTTP Forbidden
+        message = f"{error.message}. The operator's RBAC does not allow it: upgrade the Helm release"
+        return Failure(conditions.retrying(Reason.FORBIDDEN, message, succeeded), 0.0)
+    for transient, reason in _TRANSIENT:
+        if isinstance(error, transient):
+            wait = error.retry_after if isinstance(error, errors.Throttled) else 0.0
+            return Failure(conditions.retrying(reason, error.message, succeeded), wait)
+    message = f"internal error ({type(error).__name__}); it will be tried again, details are in the operator's log"
+    return Failure(conditions.retrying(Reason.INTERNAL_ERROR, message, succeeded), 0.0)

@@ -1,0 +1,159 @@
+"""ListObjectsV2: pages of a bucket in key order, parsed by the C XML parser (botocore's own parser costs ten times as much)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import NamedTuple
+from urllib.parse import unquote_plus
+from xml.etree import ElementTree as ET
+
+from videovector_operator.errors import Invalid, Unavailable
+from videovector_operator.storage.port import ListPage, ObjectInfo
+from videovector_operator.storage.s3_errors import build_error, parse_xml
+from videovector_operator.storage.s3_http import S3Http
+from videovector_operator.storage.s3_request import Reply, Request
+
+LARGEST_PAGE = 1000
+_ACTION = "list objects"
+_MOST_IDLE_PAGES = 1000
+"""Empty pages in a row are legal (deleted versions), endless ones are not."""
+
+
+class _Page(NamedTuple):
+    """One parsed reply: entries as the server sent them, and how to go on."""
+
+    objects: list[ObjectInfo]
+    prefixes: list[str]
+    truncated: bool
+    token: str
+
+
+async def list_pages(
+    http: S3Http, prefix: str, *, recursive: bool, start_after: str, page_size: int, attempts: int | None = None
+) -> AsyncIterator[ListPage]:
+    """Yield pages that hold something; entries (keys and prefixes) at or before ``start_after`` never come."""
+    params = {
+        "list-type": "2",
+        "encoding-type": "url",
+        "max-keys": str(max(1, min(page_size, LARGEST_PAGE))),
+        "prefix": prefix,
+    }
+    if not recursive:
+        params["delimiter"] = "/"
+    last, token, idle = start_after, "", 0
+    while True:
+        page = await _fetch(http, params, token, last, attempts)
+        found, reached = _after(http, page, last)
+        if found is not None:
+            yield found
+        if not page.truncated:
+            return
+        idle = idle + 1 if reached == last else 0
+        if idle and (page.token in ("", token) or idle > _MOST_IDLE_PAGES):
+            raise Invalid(f"The listing of bucket '{http.address.bucket}' does not advance: the server repeats itself")
+        last, token = reached, page.token
+
+
+async def _fetch(http: S3Http, params: dict[str, str], token: str, last: str, attempts: int | None) -> _Page:
+    """Ask for the page behind ``token``; by key when there is none or the server has forgotten it."""
+    by_key = {"start-after": last} if last else {}
+    position = {"continuation-token": token} if token else by_key
+
+    def decode(reply: Reply) -> _Page:
+        return _decode(http, reply)
+
+    try:
+        return await http.send(Request("GET", _ACTION, params={**params, **position}, attempts=attempts), decode)
+    except Invalid as error:
+        if not token or error.code != "InvalidArgument":
+            raise
+    return await http.send(Request("GET", _ACTION, params={**params, **by_key}, attempts=attempts), decode)
+
+
+def _after(http: S3Http, page: _Page, last: str) -> tuple[ListPage | None, str]:
+    """Drop what is not behind ``last`` and check the order that resuming depends on."""
+    objects = page.objects
+    if objects and objects[0].key <= last:
+        objects = [entry for entry in objects if entry.key > last]
+    prefixes = [entry for entry in page.prefixes if entry > last] if last else page.prefixes
+    keys = [entry.key for entry in objects]
+    if keys != sorted(keys) or prefixes != sorted(prefixes):
+        raise Invalid(
+            f"Bucket '{http.address.bucket}' does not list its keys in order, so that a listing could not be resumed "
+            "(S3 Express directory buckets do so): use a general purpose bucket"
+        )
+    reached = max(last, keys[-1] if keys else "", prefixes[-1] if prefixes else "")
+    if not objects and not prefixes:
+        return None, reached
+    return ListPage(tuple(objects), tuple(prefixes), reached), reached
+
+
+def _decode(http: S3Http, reply: Reply) -> _Page:
+    root = parse_xml(reply.body)
+    if root is None:
+        if reply.body.lstrip()[:5].lower() in (b"<?xml", b"<list"):
+            raise Unavailable(
+                f"A listing of bucket '{http.address.bucket}' at {http.address.endpoint} is cut off or not valid XML"
+            )
+        raise _not_s3(http)
+    if root.tag == "Error":
+        raise build_error(_ACTION, http.address, reply)
+    if root.tag != "ListBucketResult":
+        raise _not_s3(http)
+    try:
+        return _parse(root)
+    except ValueError:
+        raise _not_s3(http) from None
+
+
+def _not_s3(http: S3Http) -> Invalid:
+    return Invalid(
+        f"The answer to listing bucket '{http.address.bucket}' at {http.address.endpoint} is not S3's: check the endpoint"
+    )
+
+
+def _parse(root: ET.Element) -> _Page:
+    encoded = root.findtext("EncodingType") == "url"
+    objects: list[ObjectInfo] = []
+    prefixes: list[str] = []
+    truncated, token = False, ""
+    for child in root:
+        if child.tag == "Contents":
+            objects.append(_parse_object(child, encoded=encoded))
+        elif child.tag == "CommonPrefixes":
+            prefixes.append(_decode_key(child.findtext("Prefix") or "", encoded=encoded))
+        elif child.tag == "IsTruncated":
+            truncated = (child.text or "").strip() == "true"
+        elif child.tag == "NextContinuationToken":
+            token = child.text or ""
+    return _Page(objects, prefixes, truncated, token)
+
+
+def _parse_object(contents: ET.Element, *, encoded: bool) -> ObjectInfo:
+    find = contents.findtext
+    storage_class = find("StorageClass") or ""
+    return ObjectInfo(
+        _decode_key(find("Key") or "", encoded=encoded),
+        int(find("Size") or "0"),
+        parse_etag(find("ETag") or ""),
+        parse_time(find("LastModified") or ""),
+        "" if storage_class == "STANDARD" else storage_class,
+    )
+
+
+def _decode_key(text: str, *, encoded: bool) -> str:
+    if encoded and ("%" in text or "+" in text):
+        return unquote_plus(text)
+    return text
+
+
+def parse_etag(text: str) -> str:
+    """Return an ETag without quotes and without the mark of a weak one."""
+    return text.removeprefix("W/").strip('"')
+
+
+def parse_time(text: str) -> datetime:
+    """Parse an ISO 8601 time; without an offset it is UTC. Raises ValueError."""
+    time = datetime.fromisoformat(text)
+    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)

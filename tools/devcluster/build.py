@@ -5,17 +5,11 @@ newest build. Go's own build and module caches are used as they are.
 """
 
 import hashlib
-import os
-import subprocess
-import tempfile
-import threading
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from .console import say
-from .errors import DevClusterError
 from .layout import BIN, REPOSITORY, locked
+from .longrun import run_long
 from .tools import require
 
 KUBERNETES_VERSION = "v1.34.4"
@@ -24,7 +18,6 @@ _VERSION_FLAGS = (
     f" -X {_VERSION_PACKAGE}.gitVersion={KUBERNETES_VERSION}"
     f" -X {_VERSION_PACKAGE}.gitMajor=1 -X {_VERSION_PACKAGE}.gitMinor=34"
 )
-_PROGRESS_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,31 +96,18 @@ def _build_module(module: GoModule) -> None:
 
 def _build_program(module: GoModule, package: str, target: Path) -> None:
     unfinished = target.with_name(f".{target.name}.unfinished")
-    command = ["go", "build", "-v", "-trimpath", "-ldflags", f"-s -w{module.link_flags}", "-o", str(unfinished), package]
-    say(f"building {target.name} ({package}) ...")
-    begun = time.monotonic()
-    with tempfile.TemporaryFile("w+") as output:
-        build = subprocess.Popen(
-            command, cwd=module.directory, env={**os.environ, "CGO_ENABLED": "0"}, stdout=output, stderr=output
-        )
-        finished = threading.Event()
-        reporter = threading.Thread(target=_report, args=(target.name, output.fileno(), finished, begun))
-        reporter.start()
-        try:
-            failed = build.wait() != 0
-        finally:
-            finished.set()
-            reporter.join()
-            build.kill()
-        if failed:
-            output.seek(0)
-            raise DevClusterError(f"building {package} failed:\n" + "".join(output.readlines()[-20:]))
+    flags = ("-v", "-trimpath", "-ldflags", f"-s -w{module.link_flags}")
+    run_long(
+        f"building {target.name}",
+        ["go", "build", *flags, "-o", str(unfinished), package],
+        cwd=module.directory,
+        env={"CGO_ENABLED": "0"},
+        progress=_count_packages,
+    )
     unfinished.replace(target)
-    say(f"built {target.name} in {time.monotonic() - begun:.0f} s")
 
 
-def _report(name: str, output: int, finished: threading.Event, begun: float) -> None:
-    """`go build -v` prints a line for every package it compiles: count them."""
-    while not finished.wait(_PROGRESS_SECONDS):
-        packages = os.pread(output, 1 << 22, 0).count(b"\n")
-        say(f"  {name}: {time.monotonic() - begun:.0f} s, {packages} packages compiled")
+def _count_packages(output: bytes) -> str:
+    """`go build -v` prints a line for every package it compiles."""
+    packages = output.count(b"\n")
+    return f"{packages} packages compiled"

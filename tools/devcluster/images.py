@@ -18,7 +18,9 @@ from .tools import path_of
 def load_archive(layout: Layout, archive: Path) -> None:
     """Import a docker or OCI archive; a running pod keeps the image it was started with."""
     with step(f"loading {archive.name}"):
-        done = subprocess.run([*_ctr(layout), "images", "import", str(archive)], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [*_ctr(layout), "images", "import", str(archive)], capture_output=True, text=True, check=False
+        )
     if done.returncode != 0:
         raise DevClusterError(f"loading {archive} failed: {done.stderr or done.stdout}")
 

@@ -110,7 +110,9 @@ def _node_ready(api: Api, *, since: float) -> bool:
 
 def _containerd_answers(layout: Layout) -> bool:
     command = [path_of("ctr"), "--address", str(layout.containerd_socket), "version"]
-    return layout.containerd_socket.exists() and subprocess.run(command, capture_output=True, check=False).returncode == 0
+    return (
+        layout.containerd_socket.exists() and subprocess.run(command, capture_output=True, check=False).returncode == 0
+    )
 
 
 _CNI = """{"cniVersion": "0.4.0", "name": "loopback-only", "plugins": [{"type": "loopback"}]}

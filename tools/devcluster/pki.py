@@ -82,7 +82,11 @@ def _make_authority(pki: Path) -> None:
 
 def _make_leaf(pki: Path, leaf: Leaf) -> None:
     usage = "serverAuth" if leaf.names else "clientAuth"
-    extensions = ["basicConstraints=critical,CA:FALSE", "keyUsage=critical,digitalSignature", f"extendedKeyUsage={usage}"]
+    extensions = [
+        "basicConstraints=critical,CA:FALSE",
+        "keyUsage=critical,digitalSignature",
+        f"extendedKeyUsage={usage}",
+    ]
     if leaf.names:
         extensions.append(f"subjectAltName={leaf.names}")
     _openssl(

@@ -87,11 +87,11 @@ def recorded(record: Path) -> Process | None:
     return process if process.alive() else None
 
 
-def stop(record: Path, *, grace: float = 10.0) -> bool:
-    """TERM, then KILL after the grace time; the record goes once the process is gone. False if none ran."""
+def stop(record: Path, *, grace: float = 10.0, number: signal.Signals = signal.SIGTERM) -> bool:
+    """Ask with TERM (or another signal), KILL after the grace time; the record goes once the process is gone. False if none ran."""
     process = recorded(record)
     if process is not None:
-        process.signal(signal.SIGTERM)
+        process.signal(number)
         if not process.wait_gone(grace):
             process.signal(signal.SIGKILL)
             process.wait_gone(grace)

@@ -35,7 +35,9 @@ def require(*names: str) -> None:
 
 def require_cni() -> None:
     if not (CNI_PLUGINS / "loopback").exists():
-        raise DevClusterError(f"missing: {CNI_PLUGINS}/loopback; install with\n  {_install(['containernetworking-plugins'])}")
+        raise DevClusterError(
+            f"missing: {CNI_PLUGINS}/loopback; install with\n  {_install(['containernetworking-plugins'])}"
+        )
 
 
 def require_root(purpose: str) -> None:

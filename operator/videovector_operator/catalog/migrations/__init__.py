@@ -1,0 +1,1 @@
+"""Alembic scripts: the environment and one file a schema change. Imported by `catalog.migrate` only."""

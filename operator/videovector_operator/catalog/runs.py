@@ -1,0 +1,77 @@
+"""Runs: created, started, asked to stop, listed. How they end is in `endings`, what they hold in `summary`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from videovector_operator.api.v1alpha1.reasons import Reason
+from videovector_operator.catalog import endings, events
+from videovector_operator.catalog.outcome import Ending, cancelled_message
+from videovector_operator.catalog.pool import Connection
+from videovector_operator.catalog.run_rows import GONE, lock_run, observe_control, read_spec, write_spec
+from videovector_operator.catalog.text import escape
+from videovector_operator.core.records import RunControl, RunSpec, RunState
+
+CHANGED_RUNS_LIMIT = 1000
+
+_ENSURE_INDEX = "INSERT INTO indexes (index_id, namespace, name) VALUES (%s, %s, '') ON CONFLICT DO NOTHING"
+
+_ENSURE_RUN = """
+INSERT INTO runs (run_id, namespace, name, index_id, location, import_mode, spec)
+VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
+"""
+
+_START = """
+UPDATE runs SET state = 'scanning', started_at = clock_timestamp(), updated_at = clock_timestamp()
+WHERE run_id = %s AND state = 'pending'
+"""
+
+_REQUEST_CANCEL = "UPDATE runs SET cancel_requested = true, updated_at = clock_timestamp() WHERE run_id = %s"
+
+_CHANGED = "SELECT namespace, name, index_id FROM runs WHERE updated_at > %s ORDER BY updated_at LIMIT %s"
+
+
+async def ensure_run(connection: Connection, spec: RunSpec) -> None:
+    """See `OperatorCatalog.ensure_run`."""
+    await connection.execute(_ENSURE_INDEX, [spec.index_id, spec.namespace])
+    location = escape(spec.location)
+    values = [spec.run_id, spec.namespace, spec.name, spec.index_id, location, spec.import_mode, write_spec(spec)]
+    made = await connection.execute(_ENSURE_RUN, values)
+    if made.rowcount:
+        await events.notify_run(connection, spec.run_id)
+
+
+async def load_run(connection: Connection, run_id: str) -> RunSpec | None:
+    """See `WorkerCatalog.load_run`."""
+    row = await (await connection.execute("SELECT spec FROM runs WHERE run_id = %s", [run_id])).fetchone()
+    return None if row is None else read_spec(row["spec"])
+
+
+async def start_run(connection: Connection, run_id: str) -> RunControl:
+    """See `WorkerCatalog.start_run`."""
+    started = await connection.execute(_START, [run_id])
+    if started.rowcount:
+        await events.write_run_event(connection, run_id, events.RunEvent.STARTED)
+        await events.notify_run(connection, run_id)
+    return await observe_control(connection, run_id)
+
+
+async def request_cancel(connection: Connection, run_id: str) -> None:
+    """See `OperatorCatalog.request_cancel`."""
+    run = await lock_run(connection, run_id)
+    control = GONE if run is None else run.control
+    if control.state.is_terminal or control.cancel_requested:
+        return
+    await connection.execute(_REQUEST_CANCEL, [run_id])
+    if control.state is RunState.PENDING:
+        ending = Ending(RunState.CANCELLED, Reason.CANCELLED, cancelled_message(control.counters))
+        await endings.write_ending(connection, run_id, ending)
+    else:
+        await events.notify_run(connection, run_id)
+
+
+async def changed_runs(connection: Connection, since: datetime) -> Sequence[tuple[str, str, str]]:
+    """See `OperatorCatalog.changed_runs`."""
+    rows = await (await connection.execute(_CHANGED, [since, CHANGED_RUNS_LIMIT])).fetchall()
+    return [(row["namespace"], row["name"], row["index_id"]) for row in rows]

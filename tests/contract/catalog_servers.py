@@ -1,0 +1,70 @@
+"""Fixtures of the catalog's contract tests: one PostgreSQL for the session, one migrated database for each test."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+from tests.support.postgres_server import PostgresServer, running_postgres
+
+from videovector_operator.catalog.migrate import migrate
+from videovector_operator.catalog.postgres import PostgresCatalog
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres_server: PostgresServer) -> str:
+    name = postgres_server.create_database()
+    migrate(postgres_server.dsn(name))
+    return name
+
+
+@pytest.fixture
+def empty_dsn(postgres_server: PostgresServer) -> Iterator[str]:
+    name = postgres_server.create_database()
+    yield postgres_server.dsn(name)
+    postgres_server.drop_database(name)
+
+
+@pytest.fixture
+def dsn(postgres_server: PostgresServer, migrated_template: str) -> Iterator[str]:
+    name = postgres_server.create_database(migrated_template)
+    yield postgres_server.dsn(name)
+    postgres_server.drop_database(name)
+
+
+@pytest.fixture
+async def catalog(dsn: str) -> AsyncIterator[PostgresCatalog]:
+    async with PostgresCatalog(dsn, max_connections=8) as opened:
+        yield opened
+
+
+class Tables:
+    """The tables as a test sees them, past the catalog."""
+
+    def __init__(self, connection: psycopg.AsyncConnection[dict[str, object]]) -> None:
+        self._connection = connection
+
+    async def rows(self, statement: str, *values: object) -> list[dict[str, object]]:
+        return await (await self._connection.execute(statement.encode(), values)).fetchall()
+
+    async def value(self, statement: str, *values: object) -> object:
+        (row,) = await self.rows(statement, *values)
+        (value,) = row.values()
+        return value
+
+    async def change(self, statement: str, *values: object) -> int:
+        return (await self._connection.execute(statement.encode(), values)).rowcount
+
+
+@pytest.fixture
+async def tables(dsn: str) -> AsyncIterator[Tables]:
+    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True, row_factory=dict_row) as connection:
+        yield Tables(connection)

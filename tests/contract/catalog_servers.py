@@ -2,41 +2,47 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 from collections.abc import AsyncIterator, Iterator
 
 import psycopg
 import pytest
 from psycopg.rows import dict_row
-from tests.support.postgres_server import PostgresServer, running_postgres
 
+from tools.testservers import PostgresServer
 from videovector_operator.catalog.migrate import migrate
 from videovector_operator.catalog.postgres import PostgresCatalog
+
+_TEMPLATE = "catalog_template"
+_numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
-    with running_postgres() as server:
+    with PostgresServer(f"catalog-tests-{os.getpid()}") as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def migrated_template(postgres_server: PostgresServer) -> str:
-    name = postgres_server.create_database()
-    migrate(postgres_server.dsn(name))
-    return name
+    migrate(postgres_server.create_database(_TEMPLATE))
+    return _TEMPLATE
 
 
 @pytest.fixture
 def empty_dsn(postgres_server: PostgresServer) -> Iterator[str]:
-    name = postgres_server.create_database()
-    yield postgres_server.dsn(name)
+    name = f"empty_{next(_numbers)}"
+    yield postgres_server.create_database(name)
     postgres_server.drop_database(name)
 
 
 @pytest.fixture
 def dsn(postgres_server: PostgresServer, migrated_template: str) -> Iterator[str]:
-    name = postgres_server.create_database(migrated_template)
-    yield postgres_server.dsn(name)
+    name = f"test_{next(_numbers)}"
+    with psycopg.connect(postgres_server.dsn, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {migrated_template}".encode())
+    yield postgres_server.dsn_of(name)
     postgres_server.drop_database(name)
 
 

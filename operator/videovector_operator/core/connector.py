@@ -117,9 +117,7 @@ def summarize_connector(
     )
 
 
-def _next_test(
-    connector: Connector, verdict: Verdict, outcome: TestOutcome, failures: int, now: datetime
-) -> datetime:
+def _next_test(connector: Connector, verdict: Verdict, outcome: TestOutcome, failures: int, now: datetime) -> datetime:
     """Next test: after the interval (spread by up to 5 %, so that many Connectors do not test at once), or sooner when
     the failure may pass. A stalled Connector is looked at once an interval too: the fix may be made on the provider's side."""
     interval = parse_duration(connector.spec.validation_interval).total_seconds()
@@ -138,7 +136,9 @@ def keep_paused(connector: Connector, now: datetime) -> ConnectorStatus:
     identity = names.connector_id(connector.metadata.namespace, connector.metadata.name)
     if old.conditions and _tested_generation(old) == connector.metadata.generation:
         return old.model_copy(update={"id": identity})
-    verdict = conditions.progressing(Reason.PAUSED, f"paused: remove the annotation {names.PAUSED} to test the connection")
+    verdict = conditions.progressing(
+        Reason.PAUSED, f"paused: remove the annotation {names.PAUSED} to test the connection"
+    )
     built = conditions.build_conditions(
         verdict, previous=old.conditions, generation=connector.metadata.generation, now=now
     )

@@ -45,7 +45,7 @@ def classify_failure(error: Exception, *, succeeded: Truth | None = None) -> Fai
     for kind, reason in _USER_ONLY:
         if isinstance(error, kind):
             return Failure(conditions.stalled(reason, error.message, succeeded), None)
-    if isinstance(error, errors.ClusterError) and error.status == 403:  # noqa: PLR2004 - HTTP Forbidden
+    if isinstance(error, errors.ClusterError) and error.status == 403:
         message = f"{error.message}. The operator's RBAC does not allow it: upgrade the Helm release"
         return Failure(conditions.retrying(Reason.FORBIDDEN, message, succeeded), 0.0)
     for transient, reason in _TRANSIENT:

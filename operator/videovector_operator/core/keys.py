@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from typing_extensions import override
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class ObjectKey:
@@ -13,5 +15,6 @@ class ObjectKey:
     namespace: str
     name: str
 
+    @override
     def __str__(self) -> str:
         return f"{self.kind} {self.namespace}/{self.name}"

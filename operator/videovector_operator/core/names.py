@@ -57,6 +57,11 @@ def import_job_name(uid: str, attempt: int) -> str:
     return f"vv-import-{digest('ImportJob', uid, length=16)}-{attempt}"
 
 
+def catalog_secret_name(job_name: str) -> str:
+    """Name of the Secret with the catalog's address for the pods of one batch/v1 Job."""
+    return f"{job_name}-catalog"
+
+
 def s3_location(bucket: str, endpoint: str | None) -> str:
     """Identity of an S3 bucket: ``s3://bucket`` on AWS, with the endpoint's host and port elsewhere.
 

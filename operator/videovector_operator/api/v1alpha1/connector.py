@@ -6,7 +6,15 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from videovector_operator.api.v1alpha1.common import ApiModel, Duration, LocalReference, Resource, Status, Timestamp, rules
+from videovector_operator.api.v1alpha1.common import (
+    ApiModel,
+    Duration,
+    LocalReference,
+    Resource,
+    Status,
+    Timestamp,
+    rules,
+)
 
 Scope = Literal["import", "export"]
 ImportMode = Literal["all", "new_only"]

@@ -17,7 +17,9 @@ from videovector_operator.api.v1alpha1.common import (
 )
 from videovector_operator.api.v1alpha1.connector import ImportMode
 
-_DO_INSTEAD = "an ImportJob runs once: create an ImportJob with another name instead, or delete this one and apply it again"
+_DO_INSTEAD = (
+    "an ImportJob runs once: create an ImportJob with another name instead, or delete this one and apply it again"
+)
 _IMMUTABLE = (
     "connectorRef",
     "indexRef",

@@ -1,0 +1,103 @@
+"""Leadership by a Lease: one process acts, the others stand by with warm caches. Losing the Lease ends the process.
+
+The official client's election, with time-outs and network errors made harmless: a request that hangs must not outlive the
+renew deadline, or two leaders could act at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import structlog
+from kubernetes.aio.client.api_client import ApiClient
+from kubernetes.aio.client.exceptions import ApiException
+from kubernetes.aio.leaderelection.electionconfig import Config
+from kubernetes.aio.leaderelection.leaderelection import LeaderElection
+from kubernetes.aio.leaderelection.resourcelock.leaselock import LeaseLock
+from typing_extensions import override
+
+_REQUEST_TIMEOUT_SECONDS = 4.0
+_NETWORK_ERRORS = (aiohttp.ClientError, OSError, TimeoutError)
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseSettings:
+    """A standby takes over ``duration`` seconds after the leader's last renewal at the latest."""
+
+    name: str
+    namespace: str
+    identity: str
+    duration: float = 15.0
+    renew_deadline: float = 10.0
+    retry_period: float = 2.0
+
+
+class BoundedLeaseLock(LeaseLock):
+    """A LeaseLock whose calls end in time and never raise network errors."""
+
+    @override
+    async def get(self, name: str, namespace: str) -> tuple[bool, Any]:
+        """Read the Lease: (True, record), or (False, the error)."""
+        try:
+            return await asyncio.wait_for(super().get(name, namespace), _REQUEST_TIMEOUT_SECONDS)
+        except _NETWORK_ERRORS as error:
+            return False, ApiException(status=0, reason=type(error).__name__)
+
+    @override
+    async def create(self, name: str, namespace: str, election_record: Any) -> bool:
+        """Create the Lease."""
+        return await _bounded(super().create(name, namespace, election_record))
+
+    @override
+    async def update(self, name: str, namespace: str, updated_record: Any) -> bool:
+        """Renew or take the Lease; the API server refuses it when somebody else was faster."""
+        return await _bounded(super().update(name, namespace, updated_record))
+
+
+async def _bounded(call: Coroutine[Any, Any, bool]) -> bool:
+    try:
+        return await asyncio.wait_for(call, _REQUEST_TIMEOUT_SECONDS)
+    except _NETWORK_ERRORS as error:
+        _log.warning("lease not written", error=type(error).__name__)
+        return False
+
+
+async def lead(api: ApiClient, settings: LeaseSettings, act: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Wait for the Lease, then run ``act`` as long as it is held. Returns when the Lease is lost."""
+    lock = BoundedLeaseLock(settings.name, settings.namespace, settings.identity, api)
+
+    async def lost() -> None:
+        _log.error("lease lost", lease=settings.name)
+
+    config = Config(
+        lock,
+        lease_duration=settings.duration,
+        renew_deadline=settings.renew_deadline,
+        retry_period=settings.retry_period,
+        onstarted_leading=act,
+        onstopped_leading=lost,
+    )
+    await LeaderElection(config).run()
+
+
+async def release(api: ApiClient, settings: LeaseSettings) -> None:
+    """Give the Lease back at a graceful stop, so that the standby need not wait. Best effort."""
+    lock = BoundedLeaseLock(settings.name, settings.namespace, settings.identity, api)
+    held, record = await lock.get(settings.name, settings.namespace)
+    if not held or getattr(record, "holder_identity", None) != settings.identity:
+        return
+    lease = lock.lease_reference
+    if lease is None or lease.spec is None:
+        return
+    lease.spec.holder_identity = ""
+    lease.spec.lease_duration_seconds = 1
+    try:
+        call = lock.api_instance.replace_namespaced_lease(settings.name, settings.namespace, lease)
+        await asyncio.wait_for(call, _REQUEST_TIMEOUT_SECONDS)
+    except (*_NETWORK_ERRORS, ApiException) as error:
+        _log.warning("lease not released", error=type(error).__name__)

@@ -1,0 +1,224 @@
+"""The operator process: watchers feed the queue, tasks empty it, a Lease says who may act.
+
+Everything runs in one event loop. A standby runs the watchers and keeps its cache warm; only the leader works.
+Which adapters there are is `app`'s business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import structlog
+from kubernetes.aio.client.api_client import ApiClient
+
+from videovector_operator.catalog.port import OperatorCatalog
+from videovector_operator.cluster.cache import CachedCluster
+from videovector_operator.cluster.port import Json
+from videovector_operator.control import leadership
+from videovector_operator.control.catalog_wakes import CatalogWakes
+from videovector_operator.control.health import Health
+from videovector_operator.control.http import start_http
+from videovector_operator.control.leadership import LeaseSettings
+from videovector_operator.control.metrics import Metrics
+from videovector_operator.control.process import Processor
+from videovector_operator.control.queue import WorkQueue
+from videovector_operator.control.recorder import EventRecorder
+from videovector_operator.control.resync import resync
+from videovector_operator.control.routes import CUSTOM_KINDS, dependents, key_of, keys_to_look_at
+from videovector_operator.control.watch import run_watchers
+from videovector_operator.core import names
+from videovector_operator.core.keys import ObjectKey
+from videovector_operator.errors import ClusterError
+
+_LAG_CHECK_SECONDS = 0.5
+_FIRST_LIST_RETRY_SECONDS = 3.0
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorSettings:
+    """How the operator runs; see `settings` for where the values come from."""
+
+    namespaces: Sequence[str]
+    workers: int
+    resync_seconds: float
+    http_host: str
+    http_port: int
+    lease: LeaseSettings
+
+
+class OperatorProcess:
+    """One operator process, leader or standby."""
+
+    def __init__(
+        self,
+        settings: OperatorSettings,
+        *,
+        api: ApiClient,
+        cluster: CachedCluster,
+        catalog: OperatorCatalog,
+        processor: Processor,
+        recorder: EventRecorder,
+        metrics: Metrics,
+        health: Health,
+    ) -> None:
+        self._settings = settings
+        self._api = api
+        self._cluster = cluster
+        self._processor = processor
+        self._recorder = recorder
+        self._metrics = metrics
+        self._health = health
+        self._queue: WorkQueue[ObjectKey] = WorkQueue(clock=time.monotonic, on_wait=metrics.queue_wait.observe)
+        self._wakes = CatalogWakes(catalog, self._queue.add, self._find_index)
+        self._leading = False
+        self._stop = asyncio.Event()
+
+    def stop(self) -> None:
+        """Ask the process to end gracefully."""
+        self._health.stopping = True
+        self._stop.set()
+
+    async def run(self) -> bool:
+        """Run until `stop`, or until a part fails. True = ended because it was asked to."""
+        runner = await start_http(
+            self._settings.http_host, self._settings.http_port, self._health, self._metrics, self._refresh_gauges
+        )
+        try:
+            await self._first_list()
+            parts = [
+                asyncio.create_task(self._lead(), name="leadership"),
+                asyncio.create_task(self._measure_lag(), name="loop lag"),
+                asyncio.create_task(
+                    run_watchers(self._on_change, self._settings.namespaces, self._stop), name="watchers"
+                ),
+            ]
+            return await self._run_parts(parts)
+        finally:
+            await runner.cleanup()
+
+    async def _run_parts(self, parts: Sequence[asyncio.Task[None]]) -> bool:
+        """Wait for the stop, or for the first part that ends: none may."""
+        stopped = asyncio.create_task(self._stop.wait(), name="stop")
+        done, _ = await asyncio.wait([*parts, stopped], return_when=asyncio.FIRST_COMPLETED)
+        for task in done - {stopped}:
+            error = task.exception() if not task.cancelled() else None
+            self._health.note_dead(task.get_name())
+            _log.error("a part has ended", part=task.get_name(), error=repr(error) if error else "")
+        asked = self._stop.is_set()
+        self.stop()
+        lead = parts[0]
+        lead.cancel()
+        await asyncio.wait([lead])
+        if self._leading:
+            await leadership.release(self._api, self._settings.lease)
+        _, pending = await asyncio.wait(parts, timeout=5)
+        for task in (*pending, stopped):
+            task.cancel()
+        return asked
+
+    async def _first_list(self) -> None:
+        """Fill the cache. Waits for the CRDs: without them there is nothing to watch."""
+        while not self._stop.is_set():
+            try:
+                count = await resync(self._cluster, self._settings.namespaces, lambda _: None)
+            except ClusterError as error:
+                hint = "are the CRDs installed? kubectl get crd | grep videovector.io"
+                _log.warning("waiting for the Kubernetes API", error=error.message, hint=hint)
+                await asyncio.sleep(_FIRST_LIST_RETRY_SECONDS)
+            else:
+                _log.info("first list complete", objects=count)
+                self._health.synced = True
+                return
+
+    async def _lead(self) -> None:
+        await leadership.lead(self._api, self._settings.lease, self._act)
+
+    async def _act(self) -> None:
+        """Work as the leader, until cancelled; the process ends when a task of this ends."""
+        _log.info("leading", identity=self._settings.lease.identity)
+        self._leading = True
+        self._metrics.leader.set(1)
+        for kind in CUSTOM_KINDS:
+            for key in self._cluster.keys(kind):
+                self._queue.add(key)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for number in range(self._settings.workers):
+                    group.create_task(self._work(), name=f"worker {number}")
+                group.create_task(self._recorder.run(), name="event recorder")
+                group.create_task(self._resync_forever(), name="resync")
+                group.create_task(self._wakes.listen(), name="catalog listener")
+                group.create_task(self._wakes.poll(), name="catalog poll")
+        except* Exception as errors:  # noqa: BLE001 - named in the log; then the process ends
+            _log.error("leader's work ended", errors=[repr(error) for error in errors.exceptions])
+            self._health.note_dead("the leader's work")
+            self._stop.set()
+
+    async def _work(self) -> None:
+        while True:
+            key = await self._queue.get()
+            began = time.monotonic()
+            try:
+                result = await self._processor.process(key)
+            finally:
+                self._queue.done(key)
+            self._metrics.reconcile.labels(key.kind, result.label).observe(time.monotonic() - began)
+            if result.wrote:
+                self._after_write(key)
+            if result.requeue_after is not None:
+                self._queue.add(key, result.requeue_after)
+
+    def _after_write(self, key: ObjectKey) -> None:
+        """Our own write comes back through the watch as a known version: tell the dependents now."""
+        self._metrics.status_writes.labels(key.kind).inc()
+        self._health.expect_event(key.kind)
+        body = self._cluster.peek(key)
+        if body is not None:
+            for dependent in dependents(key, body, self._cluster):
+                self._queue.add(dependent)
+
+    def _on_change(self, kind: str, event_type: str | None, body: Json) -> None:
+        """A watch event: remember the object; the leader also looks at what it concerns."""
+        self._health.note_event(kind)
+        if kind == "Job" and (body["metadata"].get("labels") or {}).get(names.MANAGED_BY) != names.MANAGER:
+            return
+        if event_type == "DELETED":
+            self._cluster.forget(key_of(kind, body))
+        elif not self._cluster.store(kind, body):
+            return
+        if self._leading:
+            for key in keys_to_look_at(kind, body, self._cluster):
+                self._queue.add(key)
+
+    async def _resync_forever(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.resync_seconds)
+            try:
+                count = await resync(self._cluster, self._settings.namespaces, self._queue.add)
+                _log.info("resynced", objects=count)
+            except ClusterError as error:
+                _log.warning("resync failed", error=error.message)
+
+    async def _measure_lag(self) -> None:
+        while True:
+            began = time.monotonic()
+            await asyncio.sleep(_LAG_CHECK_SECONDS)
+            self._health.loop_lag = max(time.monotonic() - began - _LAG_CHECK_SECONDS, 0.0)
+
+    def _refresh_gauges(self) -> None:
+        self._metrics.queue_depth.set(self._queue.depth)
+        self._metrics.queue_delayed.set(self._queue.delayed)
+        self._metrics.loop_lag.set(self._health.loop_lag)
+        self._metrics.events_dropped.set(self._recorder.dropped)
+        for kind, age in self._health.event_ages().items():
+            self._metrics.watch_age.labels(kind).set(age)
+
+    def _find_index(self, key: ObjectKey) -> ObjectKey | None:
+        body = self._cluster.peek(key)
+        if body is None:
+            return None
+        return ObjectKey("Index", key.namespace, body["spec"]["indexRef"]["name"])

@@ -1,0 +1,224 @@
+"""Child objects: manifests of what the operator creates. Pure functions; nothing here calls the API.
+
+Children carry an owner reference and our own labels, and nothing copied from the parent's labels: a copied tracking label
+makes Argo CD or Flux think that the child is theirs and prune it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from videovector_operator.api.v1alpha1.common import API_GROUP, API_VERSION
+from videovector_operator.api.v1alpha1.connector import Connector
+from videovector_operator.api.v1alpha1.importjob import ImportJob
+from videovector_operator.api.v1alpha1.index import Index
+from videovector_operator.core import names
+
+FATAL_EXIT_CODE = 42
+"""A worker's exit code for "only the user can fix this": the Job fails at once instead of trying again."""
+CREDENTIALS_DIRECTORY = "/var/run/videovector/credentials"
+FIRST_ATTEMPT = 1
+DSN_KEY = "dsn"
+_WORKER = "worker"
+_VALUE_LIMIT = 63
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerTemplate:
+    """What the chart's values say of worker pods. ``pod_template`` is laid over the built one, see `overlay`."""
+
+    image: str
+    image_pull_policy: str = "IfNotPresent"
+    image_pull_secrets: Sequence[str] = ()
+    service_account: str = "default"
+    env: Mapping[str, str] = field(default_factory=dict)
+    resources: Mapping[str, Any] = field(default_factory=dict)
+    backoff_limit: int = 10
+    active_deadline_seconds: int | None = None
+    pod_template: Mapping[str, Any] = field(default_factory=dict)
+
+
+def build_owner_reference(kind: str, name: str, uid: str) -> Json:
+    """Build the controller's owner reference: the child goes when its parent goes."""
+    return {
+        "apiVersion": f"{API_GROUP}/{API_VERSION}",
+        "kind": kind,
+        "name": name,
+        "uid": uid,
+        "controller": True,
+        "blockOwnerDeletion": False,
+    }
+
+
+def build_labels(kind: str, name: str, run_id: str) -> dict[str, str]:
+    """Build the labels of a child; long owner names are cut (the owner reference holds the full one)."""
+    return {
+        names.MANAGED_BY: names.MANAGER,
+        names.OWNER_KIND_LABEL: kind,
+        names.OWNER_NAME_LABEL: name[:_VALUE_LIMIT].rstrip("-._"),
+        names.RUN_LABEL: run_id,
+    }
+
+
+def build_import_job(job: ImportJob, connector: Connector | None, template: WorkerTemplate) -> Json:
+    """Build the batch/v1 Job of an ImportJob: a work queue of ``parallelism`` pods, no completions.
+
+    ``connector`` None (it was deleted in the middle) leaves the credentials out: the ambient identity is used.
+    It is created suspended: the Secret with the catalog's address is owned by it, so it comes second, and the pods third.
+    """
+    meta = job.metadata
+    run_id = names.import_run_id(meta.uid)
+    name = names.import_job_name(meta.uid, FIRST_ATTEMPT)
+    labels = build_labels("ImportJob", meta.name, run_id)
+    secret = connector.spec.credentials_secret_ref.name if connector and connector.spec.credentials_secret_ref else None
+    pod = _build_pod_template(labels, (run_id, name), secret, template)
+    spec: Json = {
+        "suspend": True,
+        "parallelism": job.spec.parallelism,
+        "backoffLimit": template.backoff_limit,
+        "ttlSecondsAfterFinished": job.spec.ttl_seconds_after_finished,
+        "podFailurePolicy": _build_failure_policy(),
+        "template": overlay(pod, template.pod_template),
+    }
+    if template.active_deadline_seconds is not None:
+        spec["activeDeadlineSeconds"] = template.active_deadline_seconds
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "name": name,
+            "namespace": meta.namespace,
+            "labels": labels,
+            "ownerReferences": [build_owner_reference("ImportJob", meta.name, meta.uid)],
+        },
+        "spec": spec,
+    }
+
+
+def _build_failure_policy() -> Json:
+    return {
+        "rules": [
+            {
+                "action": "FailJob",
+                "onExitCodes": {"containerName": _WORKER, "operator": "In", "values": [FATAL_EXIT_CODE]},
+            },
+            {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+        ]
+    }
+
+
+def _build_pod_template(
+    labels: Mapping[str, str], run: tuple[str, str], secret: str | None, template: WorkerTemplate
+) -> Json:
+    volumes: list[Json] = [{"name": "tmp", "emptyDir": {"sizeLimit": "256Mi"}}]
+    mounts: list[Json] = [{"name": "tmp", "mountPath": "/tmp"}]  # noqa: S108 - the pod's own emptyDir
+    if secret is not None:
+        volumes.append({"name": "credentials", "secret": {"secretName": secret, "defaultMode": 0o440}})
+        mounts.append({"name": "credentials", "mountPath": CREDENTIALS_DIRECTORY, "readOnly": True})
+    spec: Json = {
+        "restartPolicy": "Never",
+        "serviceAccountName": template.service_account,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": 20,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": 10001,
+            "runAsGroup": 10001,
+            "fsGroup": 10001,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [_build_container(run, mounts, has_secret=secret is not None, template=template)],
+        "volumes": volumes,
+    }
+    if template.image_pull_secrets:
+        spec["imagePullSecrets"] = [{"name": name} for name in template.image_pull_secrets]
+    return {"metadata": {"labels": dict(labels)}, "spec": spec}
+
+
+def _build_container(run: tuple[str, str], mounts: list[Json], *, has_secret: bool, template: WorkerTemplate) -> Json:
+    run_id, job_name = run
+    env: list[Json] = [
+        {
+            "name": "VIDEOVECTOR_CATALOG_DSN",
+            "valueFrom": {"secretKeyRef": {"name": names.catalog_secret_name(job_name), "key": DSN_KEY}},
+        },
+        {"name": "VIDEOVECTOR_WORKER_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+    ]
+    if has_secret:
+        env.append({"name": "VIDEOVECTOR_CREDENTIALS_DIRECTORY", "value": CREDENTIALS_DIRECTORY})
+    env.extend({"name": name, "value": value} for name, value in sorted(template.env.items()))
+    return {
+        "name": _WORKER,
+        "image": template.image,
+        "imagePullPolicy": template.image_pull_policy,
+        "args": ["worker", "import", "--run", run_id],
+        "env": env,
+        "resources": dict(template.resources),
+        "volumeMounts": mounts,
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+    }
+
+
+def build_catalog_secret(job_manifest: Mapping[str, Any], dsn: str) -> Json:
+    """Build the Secret that brings the catalog's address to the pods of a Job that exists; it goes with the Job."""
+    meta = job_manifest["metadata"]
+    owner = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "name": meta["name"],
+        "uid": meta["uid"],
+        "controller": True,
+        "blockOwnerDeletion": False,
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {
+            "name": names.catalog_secret_name(meta["name"]),
+            "namespace": meta["namespace"],
+            "labels": dict(meta["labels"]),
+            "ownerReferences": [owner],
+        },
+        "type": "Opaque",
+        "stringData": {DSN_KEY: dsn},
+    }
+
+
+def overlay(base: Json, patch: Mapping[str, Any]) -> Json:
+    """Lay ``patch`` over ``base``: objects are merged, lists of named objects are merged by name, all else is replaced."""
+    result = dict(base)
+    for key, value in patch.items():
+        old = result.get(key)
+        if isinstance(old, dict) and isinstance(value, Mapping):
+            result[key] = overlay(old, value)
+        elif _is_named(old) and _is_named(value):
+            result[key] = _overlay_named(old, value)
+        else:
+            result[key] = value
+    return result
+
+
+def _is_named(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, Mapping) and "name" in item for item in value)
+
+
+def _overlay_named(base: Any, patch: Any) -> list[Any]:
+    changes = {item["name"]: item for item in patch}
+    merged = [overlay(item, changes.pop(item["name"])) if item["name"] in changes else item for item in base]
+    return [*merged, *changes.values()]
+
+
+def build_finalizers(index: Index, *, wanted: bool) -> list[str]:
+    """The Index's finalizers with or without ours, the others kept in order."""
+    others = [name for name in index.metadata.finalizers if name != names.CATALOG_CLEANUP]
+    return [*others, names.CATALOG_CLEANUP] if wanted else others

@@ -1,0 +1,56 @@
+"""Why a worker does not start or has died, in one sentence, from its pods' states. Pure.
+
+The reader of ``kubectl get importjobs`` should not need another tool to understand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+_HARMLESS = frozenset({"ContainerCreating", "PodInitializing"})
+_HINTS = {
+    "ErrImagePull": "the image cannot be pulled: check the chart's image value and imagePullSecrets",
+    "ImagePullBackOff": "the image cannot be pulled: check the chart's image value and imagePullSecrets",
+    "CreateContainerConfigError": "a Secret or ConfigMap that the pod needs is missing",
+    "OOMKilled": "out of memory: raise worker.resources.limits.memory in the chart's values",
+}
+
+
+def diagnose_pods(pods: Iterable[Mapping[str, Any]]) -> str:
+    """Say what is wrong with the worst of ``pods``; "" = nothing that a user should know."""
+    findings = [finding for pod in pods if (finding := _diagnose_pod(pod))]
+    return findings[-1] if findings else ""
+
+
+def _diagnose_pod(pod: Mapping[str, Any]) -> str:
+    name = pod.get("metadata", {}).get("name", "")
+    status: Mapping[str, Any] = pod.get("status") or {}
+    for condition in status.get("conditions") or ():
+        if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
+            return f"pod {name} cannot be scheduled: {condition.get('message', '')}"
+    for container in status.get("containerStatuses") or ():
+        found = _diagnose_container(container.get("state") or {})
+        if found:
+            return f"pod {name}: {found}"
+    if status.get("phase") == "Failed" and status.get("message"):
+        return f"pod {name} failed: {status['message']}"
+    return ""
+
+
+def _diagnose_container(state: Mapping[str, Any]) -> str:
+    waiting = state.get("waiting") or {}
+    reason = str(waiting.get("reason") or "")
+    if reason and reason not in _HARMLESS:
+        return _with_hint(reason, str(waiting.get("message") or ""))
+    terminated = state.get("terminated") or {}
+    code = terminated.get("exitCode")
+    if code:
+        ended = str(terminated.get("reason") or "Error")
+        return _with_hint(ended, f"exit code {code}")
+    return ""
+
+
+def _with_hint(reason: str, detail: str) -> str:
+    hint = _HINTS.get(reason, "")
+    return ": ".join(part for part in (reason, hint or detail) if part)

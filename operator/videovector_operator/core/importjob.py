@@ -1,0 +1,247 @@
+"""ImportJob decisions: what to do next for one run, from what is seen of it. Pure.
+
+The run's row in the catalog is the truth about the run; the batch/v1 Job is only what moves it. A run that has ended there
+is a tombstone: whatever happens to its Job, it is never started again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from videovector_operator.api.v1alpha1.connector import Connector
+from videovector_operator.api.v1alpha1.importjob import ImportJob
+from videovector_operator.api.v1alpha1.index import Index
+from videovector_operator.api.v1alpha1.reasons import ConditionType, Reason
+from videovector_operator.core import conditions, names
+from videovector_operator.core.conditions import Verdict
+from videovector_operator.core.connector import location_of
+from videovector_operator.core.file_filter import FileFilter
+from videovector_operator.core.records import RunSpec, RunState, RunSummary
+from videovector_operator.errors import Stalled
+
+Manifest = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ChildJob:
+    """What is seen of the batch/v1 Job. ``trouble`` says in words why its pods do not start, "" = nothing known."""
+
+    name: str
+    complete: bool = False
+    failed: bool = False
+    failed_reason: str = ""
+    failed_message: str = ""
+    failed_pods: int = 0
+    active: int = 0
+    ready: int = 0
+    suspended: bool = False
+    ttl_seconds: int | None = None
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What one look at the world found. ``child`` must have been read before ``run``: a Job that ended has told the catalog."""
+
+    connector: Connector | None
+    index: Index | None
+    child: ChildJob | None
+    run: RunSummary | None
+
+
+@dataclass(frozen=True, slots=True)
+class EnsureRun:
+    """Create the run in the catalog."""
+
+    spec: RunSpec
+
+
+@dataclass(frozen=True, slots=True)
+class EnsureChild:
+    """Create the batch/v1 Job."""
+
+    connector: Connector | None
+
+
+@dataclass(frozen=True, slots=True)
+class RequestCancel:
+    """Tell the workers to stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndRun:
+    """End the run in the catalog from outside: its workers are gone."""
+
+    state: RunState
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class PatchChild:
+    """Bring the Job's suspend and ttlSecondsAfterFinished to what the ImportJob says.
+
+    Before a Job is let go (``suspend`` False), the Secret that its pods need must be there.
+    """
+
+    suspend: bool
+    ttl_seconds: int
+
+
+Action = EnsureRun | EnsureChild | RequestCancel | EndRun | PatchChild
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to do, in order; ``blocked`` is what to publish while nothing can be done."""
+
+    actions: tuple[Action, ...] = ()
+    blocked: Verdict | None = None
+
+
+def decide_import(job: ImportJob, observed: Observed) -> Decision:
+    """Decide the next actions.
+
+    ======================================  ====================================================
+    seen                                    do
+    ======================================  ====================================================
+    the run has ended                       nothing (keep the Job's ttl as asked)
+    no run yet, cancel                      nothing: cancelled before it began
+    no run yet, references not usable       nothing: stalled or waiting
+    no run yet                              create run and Job (a paused one: the run only later)
+    running, cancel                         pass it on to the workers
+    running, Job failed                     end the run as failed (cancelled, if that was asked)
+    running, no Job                         create the Job again
+    ======================================  ====================================================
+    """
+    run = observed.run
+    if run is not None and run.state.is_terminal:
+        return Decision(_tidy_child(job, observed.child, suspend=False))
+    if run is None:
+        return _decide_start(job, observed)
+    return Decision(_decide_running(job, observed, run))
+
+
+def _decide_start(job: ImportJob, observed: Observed) -> Decision:
+    if job.spec.cancel:
+        message = "cancelled before it began; nothing was imported"
+        return Decision(blocked=conditions.stalled(Reason.CANCELLED, message, "False"))
+    blocked = _check_references(job, observed)
+    if blocked is not None:
+        return Decision(blocked=blocked)
+    if job.is_paused:
+        message = f"paused before it began: remove the annotation {names.PAUSED} to start"
+        return Decision(blocked=conditions.progressing(Reason.PAUSED, message, "Unknown"))
+    assert observed.connector is not None
+    spec = build_run_spec(job, observed.connector)
+    return Decision((EnsureRun(spec), EnsureChild(observed.connector), _release(job)))
+
+
+def _check_references(job: ImportJob, observed: Observed) -> Verdict | None:
+    """Say why the run cannot start; None = it can."""
+    spec = job.spec
+    try:
+        FileFilter(spec.file_pattern, spec.source_prefix)
+    except Stalled as error:
+        return conditions.stalled(Reason.INVALID_PATTERN, error.message, "False")
+    connector = observed.connector
+    namespace = job.metadata.namespace
+    if connector is None:
+        message = (
+            f"spec.connectorRef.name: there is no Connector {spec.connector_ref.name!r} in namespace {namespace!r}; "
+            "create it, or correct the name in a new ImportJob"
+        )
+        return conditions.stalled(Reason.CONNECTOR_NOT_FOUND, message, "False")
+    if observed.index is None or observed.index.is_deleting:
+        message = (
+            f"spec.indexRef.name: there is no Index {spec.index_ref.name!r} in namespace {namespace!r}; "
+            "create it, or correct the name in a new ImportJob"
+        )
+        return conditions.stalled(Reason.INDEX_NOT_FOUND, message, "False")
+    if "import" not in connector.spec.scopes:
+        message = (
+            f"Connector {connector.metadata.name!r} does not have the scope import; add import to its spec.scopes, "
+            "or name another Connector in a new ImportJob"
+        )
+        return conditions.stalled(Reason.SCOPE_MISSING, message, "False")
+    return _check_connector_ready(connector)
+
+
+def _check_connector_ready(connector: Connector) -> Verdict | None:
+    status = connector.status
+    is_current = status.observed_generation == connector.metadata.generation
+    if is_current and conditions.is_true(status.conditions, ConditionType.READY):
+        return None
+    found = conditions.find_condition(status.conditions, ConditionType.READY)
+    detail = f": {found.reason}: {found.message}" if found is not None else ""
+    message = f"waiting for Connector {connector.metadata.name!r} to be ready{detail}"
+    return conditions.progressing(Reason.CONNECTOR_NOT_READY, message, "Unknown")
+
+
+def _decide_running(job: ImportJob, observed: Observed, run: RunSummary) -> tuple[Action, ...]:
+    actions: list[Action] = []
+    wants_cancel = job.spec.cancel or run.cancel_requested
+    if job.spec.cancel and not run.cancel_requested:
+        actions.append(RequestCancel())
+    child = observed.child
+    if child is not None and (child.failed or child.complete):
+        actions.append(_end_abandoned(child, wants_cancel=wants_cancel))
+    elif child is None:
+        if run.state is RunState.PENDING and wants_cancel:
+            return tuple(actions)
+        if not job.is_paused:
+            actions.extend((EnsureChild(observed.connector), _release(job)))
+    else:
+        # A cancelled run must go on to its end, paused or not.
+        actions.extend(_tidy_child(job, child, suspend=job.is_paused and not wants_cancel))
+    return tuple(actions)
+
+
+def _release(job: ImportJob) -> PatchChild:
+    return PatchChild(suspend=False, ttl_seconds=job.spec.ttl_seconds_after_finished)
+
+
+def _end_abandoned(child: ChildJob, *, wants_cancel: bool) -> EndRun:
+    """The Job is over and the run is not: its workers could not say why."""
+    if wants_cancel:
+        return EndRun(RunState.CANCELLED, Reason.CANCELLED, "cancelled; what was imported stays")
+    why = child.failed_message or child.failed_reason or "its pods ended before the work was done"
+    trouble = f"; {child.trouble}" if child.trouble else ""
+    message = (
+        f"the worker Job {child.name} failed: {why}{trouble}. "
+        f"See: kubectl logs job/{child.name}. What was imported stays; a new ImportJob imports the rest"
+    )
+    return EndRun(RunState.FAILED, Reason.WORKER_FAILED, message)
+
+
+def _tidy_child(job: ImportJob, child: ChildJob | None, *, suspend: bool) -> tuple[Action, ...]:
+    if child is None:
+        return ()
+    ttl = job.spec.ttl_seconds_after_finished
+    if child.ttl_seconds == ttl and (child.suspended == suspend or child.complete or child.failed):
+        return ()
+    return (PatchChild(suspend=suspend, ttl_seconds=ttl),)
+
+
+def build_run_spec(job: ImportJob, connector: Connector) -> RunSpec:
+    """Build what the workers need to know; the Connector is read once, when the run begins."""
+    meta = job.metadata
+    block = connector.spec.s3
+    assert block is not None
+    threshold = job.spec.failure_threshold
+    return RunSpec(
+        run_id=names.import_run_id(meta.uid),
+        namespace=meta.namespace,
+        name=meta.name,
+        index_id=names.index_id(meta.namespace, job.spec.index_ref.name),
+        connector_id=names.connector_id(meta.namespace, connector.metadata.name),
+        location=location_of(connector),
+        source={"provider": connector.spec.provider, **block.model_dump(mode="json", by_alias=True)},
+        source_prefix=job.spec.source_prefix,
+        file_pattern=job.spec.file_pattern,
+        recursive=job.spec.recursive,
+        import_mode=job.spec.import_mode or connector.spec.import_mode,
+        failure_threshold=None if threshold is None else str(threshold),
+    )

@@ -5,7 +5,7 @@ The choice itself is `outcome.decide_ending`.
 
 from __future__ import annotations
 
-from videovector_operator.api.v1alpha1.reasons import FileReason, Reason
+from videovector_operator.api.v1alpha1.reasons import FileReason
 from videovector_operator.catalog import events
 from videovector_operator.catalog.files import close_crashed
 from videovector_operator.catalog.outcome import (
@@ -14,6 +14,7 @@ from videovector_operator.catalog.outcome import (
     Ending,
     decide_early_ending,
     decide_ending,
+    event_of,
 )
 from videovector_operator.catalog.pool import Connection
 from videovector_operator.catalog.run_rows import GONE, LockedRun, lock_run, observe_control
@@ -90,7 +91,7 @@ async def write_ending(connection: Connection, run_id: str, ending: Ending, *, o
         "message": plain(ending.message),
     }
     await connection.execute(_END, values)
-    await events.write_run_event(connection, run_id, _event_of(ending))
+    await events.write_run_event(connection, run_id, event_of(ending))
     await events.notify_run(connection, run_id)
 
 
@@ -102,11 +103,3 @@ async def _close_open_files(connection: Connection, run_id: str, ending: Ending,
         message = CANCELLED_MESSAGE if ending.state is RunState.CANCELLED else STOPPED_MESSAGE
     values = {"run_id": run_id, "state": state.value, "reason": reason.value, "message": message}
     await connection.execute(_CLOSE_OPEN_FILES, values)
-
-
-def _event_of(ending: Ending) -> events.RunEvent:
-    if ending.state is RunState.FAILED:
-        return events.RunEvent.FAILED
-    if ending.state is RunState.CANCELLED or ending.reason == Reason.COMPLETED_WITH_FAILURES:
-        return events.RunEvent.PARTIAL_COMPLETED
-    return events.RunEvent.COMPLETED

@@ -6,22 +6,11 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-
+from videovector_operator.catalog.outcome import RunEvent
 from videovector_operator.catalog.pool import Connection
 from videovector_operator.catalog.schema import RUNS_CHANNEL
 
 PROGRESS_INTERVAL_SECONDS = 10
-
-
-class RunEvent(StrEnum):
-    """Types of a run's events: the contract's words."""
-
-    STARTED = "import_job.started"
-    PROGRESS = "import_job.progress"
-    COMPLETED = "import_job.completed"
-    PARTIAL_COMPLETED = "import_job.partial_completed"
-    FAILED = "import_job.failed"
 
 
 _RUN_EVENT = """

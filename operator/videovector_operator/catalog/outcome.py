@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from enum import StrEnum
 
 from videovector_operator.api.v1alpha1.reasons import Reason
 from videovector_operator.core.records import RunControl, RunCounters, RunSpec, RunState
@@ -17,6 +18,16 @@ CRASHED_MESSAGE = (
 CANCELLED_MESSAGE = "The import was cancelled before this file's turn."
 ALREADY_IMPORTED_MESSAGE = "This version of the file is in the index already."
 STOPPED_MESSAGE = "Not imported: the run had failed before this file's turn."
+
+
+class RunEvent(StrEnum):
+    """Types of a run's events: the contract's words."""
+
+    STARTED = "import_job.started"
+    PROGRESS = "import_job.progress"
+    COMPLETED = "import_job.completed"
+    PARTIAL_COMPLETED = "import_job.partial_completed"
+    FAILED = "import_job.failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +75,15 @@ def decide_early_ending(spec: RunSpec, control: RunControl) -> Ending | None:
     if control.cancel_requested or not is_over_threshold(spec.failure_threshold, counters, scan_done=control.scan_done):
         return None
     return Ending(RunState.FAILED, Reason.FAILURE_THRESHOLD_EXCEEDED, _threshold_message(spec, counters))
+
+
+def event_of(ending: Ending) -> RunEvent:
+    """Name the event that reports ``ending``; a cancelled run has kept a part, so it is partial."""
+    if ending.state is RunState.FAILED:
+        return RunEvent.FAILED
+    if ending.state is RunState.CANCELLED or ending.reason == Reason.COMPLETED_WITH_FAILURES:
+        return RunEvent.PARTIAL_COMPLETED
+    return RunEvent.COMPLETED
 
 
 def is_over_threshold(threshold: str | None, counters: RunCounters, *, scan_done: bool) -> bool:

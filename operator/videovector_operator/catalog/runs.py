@@ -7,7 +7,7 @@ from datetime import datetime
 
 from videovector_operator.api.v1alpha1.reasons import Reason
 from videovector_operator.catalog import endings, events
-from videovector_operator.catalog.outcome import Ending, cancelled_message
+from videovector_operator.catalog.outcome import Ending, RunEvent, cancelled_message
 from videovector_operator.catalog.pool import Connection
 from videovector_operator.catalog.run_rows import GONE, lock_run, observe_control, read_spec, write_spec
 from videovector_operator.catalog.text import escape
@@ -52,7 +52,7 @@ async def start_run(connection: Connection, run_id: str) -> RunControl:
     """See `WorkerCatalog.start_run`."""
     started = await connection.execute(_START, [run_id])
     if started.rowcount:
-        await events.write_run_event(connection, run_id, events.RunEvent.STARTED)
+        await events.write_run_event(connection, run_id, RunEvent.STARTED)
         await events.notify_run(connection, run_id)
     return await observe_control(connection, run_id)
 

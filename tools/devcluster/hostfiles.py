@@ -120,6 +120,9 @@ def _note(layout: Layout) -> Path:
 
 
 def _put_back(absent: list[str], settings: dict[str, str]) -> None:
+    if runtimes := _foreign_runtimes():
+        say(f"  {', '.join(sorted(runtimes))} runs here now: leaving {', '.join(absent)} alone")
+        return
     for path in absent:
         shutil.rmtree(path, ignore_errors=True)
     for name, value in settings.items():
@@ -127,3 +130,14 @@ def _put_back(absent: list[str], settings: dict[str, str]) -> None:
         if file.read_text().strip() != value:
             with contextlib.suppress(OSError):
                 file.write_text(value)
+
+
+def _foreign_runtimes() -> set[str]:
+    """Ours have ended by now, so the directories belong to whatever still runs."""
+    names = set()
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            name, _, state = entry.read_text().partition("(")[2].rpartition(")")
+            if state.split()[0] not in "ZX":
+                names.add(name)
+    return names & {"containerd", "dockerd", "kubelet", "crio"}

@@ -18,11 +18,11 @@ from tools.devcluster.errors import DevClusterError
 from tools.devcluster.layout import CACHE, locked
 
 if TYPE_CHECKING:
-    from typing_extensions import override
+    from typing_extensions import override as override  # noqa: PLC0414 - for the files beside this one
 else:
 
-    def override(method):
-        """Stand in for typing.override, which Python 3.11 has not yet; only the type checker uses it."""
+    def override(method):  # noqa: ANN001, ANN201 - the branch above has the types
+        """Stand in for typing.override, which Python 3.11 does not have; only the type checker needs it."""
         return method
 
 

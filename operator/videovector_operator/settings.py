@@ -25,7 +25,7 @@ class Settings(BaseSettings):
     """Name of the operator's pod; the Lease's identity starts with it."""
     lease_name: str = "videovector-operator"
     """Name of the Lease."""
-    lease_duration_seconds: Annotated[float, Field(ge=2)] = 15.0
+    lease_duration_seconds: Annotated[int, Field(ge=4)] = 15
     """A standby takes over this long after the leader's last sign of life."""
     workers: Annotated[int, Field(ge=1, le=256)] = 16
     """Objects that are looked at together."""

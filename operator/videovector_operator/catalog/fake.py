@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from typing_extensions import override
@@ -172,8 +172,9 @@ class FakeCatalog(OperatorCatalog):
         return True
 
     @override
-    async def changed_runs(self, since: datetime) -> Sequence[tuple[str, str, str]]:
+    async def changed_runs(self, within: timedelta) -> Sequence[tuple[str, str, str]]:
         self._check()
+        since = self._now() - within
         changed = sorted((run for run in self._runs.values() if run.updated_at > since), key=lambda run: run.updated_at)
         return [(run.namespace, run.name, run.index_id) for run in changed[:1000]]
 

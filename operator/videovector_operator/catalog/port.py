@@ -8,7 +8,7 @@ whose second run changes nothing.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Protocol
 
 from videovector_operator.core.records import (
@@ -58,8 +58,9 @@ class OperatorCatalog(Protocol):
         """
         ...
 
-    async def changed_runs(self, since: datetime) -> Sequence[tuple[str, str, str]]:
-        """(namespace, name, index id) of runs touched after ``since``; at most 1,000, oldest first."""
+    async def changed_runs(self, within: timedelta) -> Sequence[tuple[str, str, str]]:
+        """(namespace, name, index id) of runs touched in the last ``within``, by the catalog's own clock (the caller's
+        may be off); at most 1,000, oldest first."""
         ...
 
     def listen(self) -> AsyncIterator[str]:

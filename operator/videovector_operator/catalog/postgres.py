@@ -6,7 +6,7 @@ What a method promises is said in `catalog.port`, what it does in the file of it
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Self
 
 from typing_extensions import override
@@ -104,8 +104,8 @@ class PostgresCatalog(OperatorCatalog, WorkerCatalog):
         return await self._database.run(lambda c: endings.end_run(c, run_id, ending), seconds=_ENDING_SECONDS)
 
     @override
-    async def changed_runs(self, since: datetime) -> Sequence[tuple[str, str, str]]:
-        return await self._database.run(lambda c: runs.changed_runs(c, since))
+    async def changed_runs(self, within: timedelta) -> Sequence[tuple[str, str, str]]:
+        return await self._database.run(lambda c: runs.changed_runs(c, within))
 
     @override
     def listen(self) -> AsyncIterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import timedelta
 
 from videovector_operator.api.v1alpha1.reasons import Reason
 from videovector_operator.catalog import endings, events
@@ -29,7 +29,7 @@ WHERE run_id = %s AND state = 'pending'
 
 _REQUEST_CANCEL = "UPDATE runs SET cancel_requested = true, updated_at = clock_timestamp() WHERE run_id = %s"
 
-_CHANGED = "SELECT namespace, name, index_id FROM runs WHERE updated_at > %s ORDER BY updated_at LIMIT %s"
+_CHANGED = "SELECT namespace, name, index_id FROM runs WHERE updated_at > now() - %s::interval ORDER BY updated_at LIMIT %s"
 
 
 async def ensure_run(connection: Connection, spec: RunSpec) -> None:
@@ -71,7 +71,7 @@ async def request_cancel(connection: Connection, run_id: str) -> None:
         await events.notify_run(connection, run_id)
 
 
-async def changed_runs(connection: Connection, since: datetime) -> Sequence[tuple[str, str, str]]:
+async def changed_runs(connection: Connection, within: timedelta) -> Sequence[tuple[str, str, str]]:
     """See `OperatorCatalog.changed_runs`."""
-    rows = await (await connection.execute(_CHANGED, [since, CHANGED_RUNS_LIMIT])).fetchall()
+    rows = await (await connection.execute(_CHANGED, [within, CHANGED_RUNS_LIMIT])).fetchall()
     return [(row["namespace"], row["name"], row["index_id"]) for row in rows]

@@ -15,6 +15,8 @@ import aiohttp
 import structlog
 from kubernetes.aio.client.api_client import ApiClient
 from kubernetes.aio.client.exceptions import ApiException
+from kubernetes.aio.client.models.v1_lease import V1Lease
+from kubernetes.aio.client.models.v1_object_meta import V1ObjectMeta
 from kubernetes.aio.leaderelection.electionconfig import Config
 from kubernetes.aio.leaderelection.leaderelection import LeaderElection
 from kubernetes.aio.leaderelection.resourcelock.leaselock import LeaseLock
@@ -32,7 +34,7 @@ class LeaseSettings:
     name: str
     namespace: str
     identity: str
-    duration: float = 15.0
+    duration: int = 15
     renew_deadline: float = 10.0
     retry_period: float = 2.0
 
@@ -50,8 +52,17 @@ class BoundedLeaseLock(LeaseLock):
 
     @override
     async def create(self, name: str, namespace: str, election_record: Any) -> bool:
-        """Create the Lease."""
-        return await _bounded(super().create(name, namespace, election_record))
+        """Create the Lease. (LeaseLock's own create passes ``pretty=True``, which client 37 refuses.)"""
+        body = V1Lease(metadata=V1ObjectMeta(name=name), spec=self.update_lease(election_record))
+        return await _bounded(self._create(namespace, body))
+
+    async def _create(self, namespace: str, body: V1Lease) -> bool:
+        try:
+            await self.api_instance.create_namespaced_lease(namespace, body)
+        except ApiException as error:
+            _log.warning("lease not created", status=error.status)
+            return False
+        return True
 
     @override
     async def update(self, name: str, namespace: str, updated_record: Any) -> bool:

@@ -29,8 +29,9 @@ async def publish_status(cluster: CachedCluster, key: ObjectKey, uid: str, statu
 
 
 def dump_status(status: Status) -> Json:
-    """Make the wire form: camelCase, no nulls."""
-    return status.model_dump(mode="json", by_alias=True, exclude_none=True)
+    """Make the wire form: camelCase, neither nulls nor empty lists."""
+    wire = status.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return {name: value for name, value in wire.items() if value != []}
 
 
 def build_merge_patch(old: Json, new: Json) -> Json:

@@ -1,0 +1,1 @@
+"""The only wiring: settings → adapters → parts. One file a process; no decision may enter."""

@@ -92,7 +92,7 @@ def _after(http: S3Http, page: _Page, last: str) -> tuple[ListPage | None, str]:
 def _decode(http: S3Http, reply: Reply) -> _Page:
     root = parse_xml(reply.body)
     if root is None:
-        if reply.body.lstrip()[:5].lower() in (b"<?xml", b"<list"):
+        if b"<ListBucketResult" in reply.body[:256]:
             raise Unavailable(
                 f"A listing of bucket '{http.address.bucket}' at {http.address.endpoint} is cut off or not valid XML"
             )

@@ -25,7 +25,7 @@ _SHORTEST_SECRET = 4
 def open_session(connections: int, connect_seconds: float, silence_seconds: float) -> aiohttp.ClientSession:
     """Open a pool of at most ``connections``; must be called on a running loop."""
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=connections, socket_factory=_open_socket),
+        connector=aiohttp.TCPConnector(limit=connections, socket_factory=open_guarded_socket),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_seconds, sock_read=silence_seconds),
         cookie_jar=aiohttp.DummyCookieJar(),
         # Objects stored with a Content-Encoding are read as they lie.
@@ -35,7 +35,7 @@ def open_session(connections: int, connect_seconds: float, silence_seconds: floa
     )
 
 
-def _open_socket(info: tuple[int, int, int, str, tuple[object, ...]]) -> socket.socket:
+def open_guarded_socket(info: tuple[int, int, int, str, tuple[object, ...]]) -> socket.socket:
     """Open the socket that aiohttp is about to connect, unless the resolved address is a forbidden one."""
     family, kind, protocol, _, peer = info
     refuse_metadata(str(peer[0]))

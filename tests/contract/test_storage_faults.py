@@ -1,0 +1,343 @@
+"""What S3Storage makes of servers that fail: slow, broken off, throttling, wrong, or not S3 at all.
+
+A scripted server in the test shows what no real one shows on demand, and what stood on the wire.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+
+from tests.support.stub_server import Answer, StubServer, answer
+from videovector_operator.errors import (
+    AccessDenied,
+    Changed,
+    Invalid,
+    InvalidCredentials,
+    NotFound,
+    StorageError,
+    Throttled,
+    Unavailable,
+)
+from videovector_operator.storage.port import ObjectInfo, S3Source, StaticCredentials
+from videovector_operator.storage.s3 import S3Storage
+from videovector_operator.storage.s3_credentials import AmbientCredentials
+from videovector_operator.storage.s3_http import Limits
+
+pytestmark = pytest.mark.contract
+
+KEYS = StaticCredentials("the-access-key", "the-secret-key", "the-session-token")
+NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
+QUICK = Limits(connect=2.0, silence=1.0, total=10.0, attempts=4)
+
+
+def failure(status: int, code: str, extra: str = "", headers: dict[str, str] | None = None) -> Answer:
+    text = (
+        f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>no {KEYS.secret_access_key}</Message>{extra}</Error>"
+    )
+    return answer(status, text.encode(), headers)
+
+
+def part(data: bytes, start: int = 0, size: int | None = None, **options: object) -> Answer:
+    total = "*" if size is None else size
+    headers = {"Content-Range": f"bytes {start}-{start + len(data) - 1}/{total}"}
+    return answer(206, data, headers, **options)  # type: ignore[arg-type]  # options of answer()
+
+
+def listing(*keys: str, token: str = "", rest: str = "") -> Answer:
+    entries = "".join(
+        f"<Contents><Key>{key}</Key><LastModified>2026-01-02T03:04:05.000Z</LastModified>"
+        f'<ETag>"e"</ETag><Size>1</Size><StorageClass>STANDARD</StorageClass></Contents>'
+        for key in keys
+    )
+    more = f"<IsTruncated>true</IsTruncated><NextContinuationToken>{token}</NextContinuationToken>" if token else ""
+    text = f'<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{entries}{more}{rest}</ListBucketResult>'
+    return answer(200, text.encode())
+
+
+class Slept:
+    """Records waits instead of waiting."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+
+    async def __call__(self, seconds: float) -> None:
+        self.seconds.append(seconds)
+        await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def serving(
+    *script: Answer, limits: Limits = QUICK, credentials: AmbientCredentials | None = None
+) -> AsyncIterator[tuple[S3Storage, StubServer, Slept]]:
+    slept = Slept()
+    async with StubServer(script) as stub:
+        source = S3Source("media", "eu-central-1", stub.endpoint, credentials=KEYS)
+        storage = S3Storage(source, limits, credentials=credentials, clock=lambda: NOW, jitter=lambda: 0.0, sleep=slept)
+        yield storage, stub, slept
+        await storage.close()
+
+
+async def keys_of(storage: S3Storage) -> list[str]:
+    return [entry.key for entry in await objects_of(storage)]
+
+
+async def objects_of(storage: S3Storage) -> list[ObjectInfo]:
+    return [entry for page in [page async for page in storage.list_pages()] for entry in page.objects]
+
+
+TRANSIENT = {
+    "503": answer(503),
+    "500 InternalError": failure(500, "InternalError"),
+    "429": answer(429),
+    "SlowDown": failure(503, "SlowDown"),
+    "RequestTimeout, which is a 400": failure(400, "RequestTimeout"),
+    "truncated body": part(b"0123456789", size=100, cut=4, then="close"),
+    "truncated body and reset": part(b"0123456789", size=100, cut=4, then="reset"),
+    "reset before any answer": Answer(b"", "reset"),
+    "close before any answer": Answer(b"", "close"),
+    "fewer bytes than the object has": part(b"01234", size=100),
+    "Content-Length smaller than the range": part(b"0123456789", size=100, length=4, cut=4, then="close"),
+    "body stops": part(b"0123456789", size=100, cut=4, then="hang"),
+    "no answer": Answer(b"", "hang"),
+}
+
+
+@pytest.mark.parametrize("case", TRANSIENT)
+async def test_a_transient_failure_is_tried_again(case: str) -> None:
+    limits = Limits(connect=2.0, silence=0.2, total=10.0)
+    good = part(b"0123456789", size=100)
+    async with serving(TRANSIENT[case], TRANSIENT[case], good, limits=limits) as (storage, stub, slept):
+        assert await storage.read_range("a.mp4", 0, 10) == b"0123456789"
+        # aiohttp itself repeats a request whose kept-alive connection turned out dead; ours waits before each retry.
+        assert len(stub.seen) >= 3
+        assert 1 <= len(slept.seconds) <= 2
+
+
+@pytest.mark.parametrize("case", TRANSIENT)
+async def test_tries_are_bounded(case: str) -> None:
+    limits = Limits(connect=2.0, silence=0.1, total=10.0, attempts=3)
+    async with serving(TRANSIENT[case], limits=limits) as (storage, stub, slept):
+        with pytest.raises((Unavailable, Throttled)) as failed:
+            await storage.read_range("a.mp4", 0, 10)
+        assert len(slept.seconds) == 2
+        assert len(stub.seen) <= 6
+        assert "a.mp4" in failed.value.message
+        assert KEYS.secret_access_key not in failed.value.message
+
+
+async def test_backoff_grows_and_retry_after_is_obeyed() -> None:
+    patient = failure(503, "SlowDown", headers={"Retry-After": "3"})
+    async with serving(answer(503), answer(500), patient, part(b"0")) as (storage, _, slept):
+        assert await storage.read_range("a.mp4", 0, 1) == b"0"
+    assert slept.seconds[0] < slept.seconds[1] < 1
+    assert slept.seconds[2] == 3
+
+
+async def test_a_longer_retry_after_than_the_deadline_is_handed_on() -> None:
+    async with serving(failure(503, "SlowDown", headers={"Retry-After": "120"})) as (storage, stub, slept):
+        with pytest.raises(Throttled) as throttled:
+            await storage.read_range("a.mp4", 0, 1)
+    assert (throttled.value.retry_after, len(stub.seen), slept.seconds) == (120, 1, [])
+
+
+async def test_a_hanging_server_costs_no_more_than_the_deadline() -> None:
+    limits = Limits(connect=1.0, silence=30.0, total=0.3)
+    async with serving(Answer(b"", "hang"), limits=limits) as (storage, _, _):
+        started = time.monotonic()
+        with pytest.raises(Unavailable, match="no answer in time"):
+            await storage.read_range("a.mp4", 0, 10)
+        assert time.monotonic() - started < 10
+
+
+SLICES = {
+    "200 with the whole object": (answer(200, bytes(range(100))), 10, 20, bytes(range(10, 30))),
+    "200, range at the end": (answer(200, bytes(range(100))), 90, 20, bytes(range(90, 100))),
+    "200, range behind the end": (answer(200, bytes(range(100))), 100, 20, b""),
+    "200, range of everything": (answer(200, bytes(range(100))), 0, 100, bytes(range(100))),
+    "206 without the size": (part(b"0123456789", 5), 5, 10, b"0123456789"),
+    "416": (failure(416, "InvalidRange"), 500, 10, b""),
+}
+
+
+@pytest.mark.parametrize("case", SLICES)
+async def test_a_range_is_the_right_slice(case: str) -> None:
+    reply, start, length, expected = SLICES[case]
+    async with serving(reply) as (storage, _, _):
+        assert await storage.read_range("a.mp4", start, length) == expected
+
+
+async def test_an_ignored_range_reads_no_more_than_needed() -> None:
+    endless = answer(200, bytes(1_000_000), length=1 << 40, then="hang")
+    async with serving(endless) as (storage, _, _):
+        assert await storage.read_range("a.mp4", 1000, 10) == bytes(10)
+        with pytest.raises(Invalid, match="ignores byte ranges"):
+            await storage.read_range("a.mp4", 1 << 30, 10)
+
+
+REFUSED: dict[str, tuple[Answer, type[StorageError], str]] = {
+    "412": (failure(412, "PreconditionFailed"), Changed, "changed"),
+    "archived object": (failure(403, "InvalidObjectState"), AccessDenied, "archived"),
+    "denied": (failure(403, "AccessDenied"), AccessDenied, "access denied"),
+    "account closed": (failure(403, "AllAccessDisabled"), AccessDenied, "access denied"),
+    "key of another service": (failure(400, "KMS.DisabledException"), AccessDenied, "access denied"),
+    "403 of a proxy": (answer(403, b"<html>no</html>"), AccessDenied, "access denied"),
+    "401": (answer(401), InvalidCredentials, "credentials"),
+    "expired": (failure(400, "ExpiredToken"), InvalidCredentials, "expired"),
+    "absent": (failure(404, "NoSuchKey"), NotFound, "does not exist"),
+    "404 of a web server": (answer(404, b"<html></html>", {"Content-Type": "text/html"}), Invalid, "S3 server"),
+    "wrong region": (
+        failure(400, "AuthorizationHeaderMalformed", "<Region>us-west-2</Region>"),
+        Invalid,
+        "in region us-west-2, not eu-central-1",
+    ),
+    "redirect": (
+        failure(
+            301, "PermanentRedirect", headers={"x-amz-bucket-region": "us-west-2", "Location": "http://127.0.0.1:1"}
+        ),
+        Invalid,
+        "Set the region to us-west-2",
+    ),
+    "redirect without a region": (answer(302, headers={"Location": "http://127.0.0.1:1/"}), Invalid, "elsewhere"),
+    "not HTTP": (Answer(b"220 smtp.example ESMTP\r\n", "close"), Invalid, "S3 server"),
+    "other bytes than asked for": (part(b"0123456789", 7, 100), Invalid, "other bytes"),
+    "206 without Content-Range": (answer(206, b"0123456789"), Invalid, "which bytes"),
+    "not implemented": (failure(501, "NotImplemented"), Invalid, "S3 server"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+async def test_a_refusal_is_translated_and_not_repeated(case: str) -> None:
+    reply, kind, words = REFUSED[case]
+    async with serving(reply) as (storage, stub, slept):
+        with pytest.raises(kind, match=words) as refused:
+            await storage.read_range("a.mp4", 0, 10, fingerprint="e")
+        assert type(refused.value) is kind
+        assert len(stub.seen) <= 2
+        assert slept.seconds == []
+        for secret in (KEYS.access_key_id, KEYS.secret_access_key, KEYS.session_token):
+            assert secret is not None
+            assert secret not in refused.value.message
+
+
+async def test_look_ups_find_the_region_in_the_headers() -> None:
+    moved = answer(301, headers={"x-amz-bucket-region": "ap-south-1"}, length=0)
+    async with serving(moved) as (storage, _, _):
+        with pytest.raises(Invalid, match="ap-south-1"):
+            await storage.stat("a.mp4")
+
+
+async def test_an_error_in_a_successful_listing_is_an_error() -> None:
+    async with serving(failure(200, "SlowDown"), failure(200, "InternalError"), listing("a")) as (storage, _, slept):
+        assert await keys_of(storage) == ["a"]
+        assert len(slept.seconds) == 2
+    async with serving(failure(200, "AccessDenied")) as (storage, _, _):
+        with pytest.raises(AccessDenied):
+            await keys_of(storage)
+
+
+BAD_LISTINGS: dict[str, tuple[Answer, type[StorageError]]] = {
+    "a web page": (answer(200, b"<html><body>hello</body></html>"), Invalid),
+    "nothing": (answer(200), Invalid),
+    "JSON": (answer(200, b"{}"), Invalid),
+    "another document": (answer(200, b"<?xml version='1.0'?><ListAllMyBucketsResult/>"), Invalid),
+    "an entity bomb": (answer(200, b"<?xml version='1.0'?><!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>"), Invalid),
+    "half a document": (answer(200, b"<?xml version='1.0'?><ListBucketResult><Contents>"), Unavailable),
+    "a size that is no number": (
+        answer(200, b"<ListBucketResult><Contents><Size>x</Size></Contents></ListBucketResult>"),
+        Invalid,
+    ),
+    "keys out of order": (listing("b", "a"), Invalid),
+    "the same page for ever": (listing("a", token="same"), Invalid),
+}
+
+
+@pytest.mark.parametrize("case", BAD_LISTINGS)
+async def test_a_listing_that_makes_no_sense(case: str) -> None:
+    reply, kind = BAD_LISTINGS[case]
+    async with serving(reply) as (storage, stub, _):
+        with pytest.raises(kind) as failed:
+            await keys_of(storage)
+        assert "media" in failed.value.message
+        assert len(stub.seen) <= 5
+
+
+async def test_a_forgotten_token_is_replaced_by_the_last_key() -> None:
+    script = (listing("a", "b", token="t1"), failure(400, "InvalidArgument"), listing("c"))
+    async with serving(*script) as (storage, stub, _):
+        assert await keys_of(storage) == ["a", "b", "c"]
+        assert "continuation-token=t1" in stub.seen[1].target
+        assert "start-after=b" in stub.seen[2].target
+
+
+async def test_keys_stand_on_the_wire_as_they_are() -> None:
+    wire = {
+        "a//b": "/media/a//b",
+        "a/../b": "/media/a/../b",
+        "./a": "/media/./a",
+        "..": "/media/..",
+        "a b+c%41#d?e=f&g": "/media/a%20b%2Bc%2541%23d%3Fe%3Df%26g",
+        "é\n\x01": "/media/%C3%A9%0A%01",
+        "/a/": "/media//a/",
+    }
+    async with serving(part(b"0", size=1)) as (storage, stub, _):
+        for key in wire:
+            assert await storage.read_range(key, 0, 1) == b"0"
+    assert [seen.target for seen in stub.seen] == list(wire.values())
+
+
+async def test_requests_are_plain_signed_and_ask_for_no_compression() -> None:
+    async with serving(part(b"0", size=1)) as (storage, stub, _):
+        await storage.read_range("a.mp4", 0, 1, fingerprint="e1")
+    [seen] = stub.seen
+    assert seen.headers["range"] == "bytes=0-0"
+    assert seen.headers["if-match"] == '"e1"'
+    assert seen.headers["accept-encoding"] == "identity"
+    assert seen.headers["x-amz-security-token"] == KEYS.session_token
+    assert seen.headers["x-amz-date"] == "20260504T030201Z"
+    assert "/20260504/eu-central-1/s3/aws4_request" in seen.headers["authorization"]
+
+
+async def test_stored_content_encodings_are_not_undone() -> None:
+    reply = answer(206, b"not gzip at all", {"Content-Range": "bytes 0-14/15", "Content-Encoding": "gzip"})
+    async with serving(reply) as (storage, _, _):
+        assert await storage.read_range("a.json.gz", 0, 15) == b"not gzip at all"
+
+
+async def test_a_wrong_clock_is_learnt_from_the_server() -> None:
+    right = NOW + timedelta(hours=2)
+    skewed = failure(403, "RequestTimeTooSkewed", headers={"Date": format_datetime(right, usegmt=True)})
+    async with serving(skewed, part(b"0", size=1)) as (storage, stub, _):
+        assert await storage.read_range("a.mp4", 0, 1) == b"0"
+    assert [seen.headers["x-amz-date"] for seen in stub.seen] == ["20260504T030201Z", "20260504T050201Z"]
+
+
+async def test_expired_ambient_credentials_are_asked_for_again_once() -> None:
+    keys = iter(("first", "second", "third"))
+    ambient = AmbientCredentials(lambda: StaticCredentials(next(keys), "secret"), time.monotonic)
+    expired = failure(400, "ExpiredToken")
+    async with serving(expired, part(b"0", size=1), expired, credentials=ambient) as (storage, stub, _):
+        assert await storage.read_range("a.mp4", 0, 1) == b"0"
+        with pytest.raises(InvalidCredentials, match="expired"):
+            await storage.read_range("a.mp4", 0, 1)
+    used = [seen.headers["authorization"].split("=")[1].split("/")[0] for seen in stub.seen]
+    assert used == ["first", "second", "second", "third"]
+
+
+HOSTILE_KEYS: Sequence[str] = ("", "x" * 1025, "é" * 513, "\ud800")
+
+
+@pytest.mark.parametrize("key", HOSTILE_KEYS, ids=("empty", "long", "long in bytes", "surrogate"))
+async def test_keys_that_cannot_exist_are_refused_before_any_request(key: str) -> None:
+    async with serving(answer(500)) as (storage, stub, _):
+        calls: list[Callable[[], object]] = [lambda: storage.stat(key), lambda: storage.read_range(key, 0, 1)]
+        for call in calls:
+            with pytest.raises(Invalid):
+                await call()  # type: ignore[misc]  # each gives an awaitable
+    assert stub.seen == []

@@ -25,7 +25,6 @@ def migrate(dsn: str) -> str | None:
     Safe to repeat and to run twice at once. Raises CatalogUnavailable when PostgreSQL cannot be reached or used, or when
     its schema is newer than this version.
     """
-    import psycopg
     import sqlalchemy
 
     engine = sqlalchemy.create_engine(
@@ -37,8 +36,6 @@ def migrate(dsn: str) -> str | None:
     except sqlalchemy.exc.DBAPIError as error:
         said = str(error.orig).strip().splitlines()[0]
         raise CatalogUnavailable(f"The schema was not changed. PostgreSQL: {said}.") from error
-    except psycopg.Error as error:
-        raise CatalogUnavailable(f"PostgreSQL cannot be reached: {str(error).strip().splitlines()[0]}.") from error
     finally:
         engine.dispose()
 

@@ -29,7 +29,9 @@ WHERE run_id = %s AND state = 'pending'
 
 _REQUEST_CANCEL = "UPDATE runs SET cancel_requested = true, updated_at = clock_timestamp() WHERE run_id = %s"
 
-_CHANGED = "SELECT namespace, name, index_id FROM runs WHERE updated_at > now() - %s::interval ORDER BY updated_at LIMIT %s"
+_CHANGED = (
+    "SELECT namespace, name, index_id FROM runs WHERE updated_at > now() - %s::interval ORDER BY updated_at LIMIT %s"
+)
 
 
 async def ensure_run(connection: Connection, spec: RunSpec) -> None:

@@ -17,6 +17,7 @@ _HEALTHY, _UNHEALTHY = 0, 1
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Run one command and answer its exit code."""
     options = _parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = options.command
     try:
@@ -65,6 +66,7 @@ def _up(options: argparse.Namespace) -> int:
     begun = time.monotonic()
     if not cluster.up(options.mode):
         say(f"cluster {options.name} already runs ({time.monotonic() - begun:.1f} s)")
+    cluster.layout.started_by_tests.unlink(missing_ok=True)
     print(cluster.layout.kubeconfig)
     return _HEALTHY
 

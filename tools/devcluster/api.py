@@ -23,6 +23,7 @@ class Api:
     def request(
         self, method: str, path: str, body: Json | None = None, *, kind: str = "application/json"
     ) -> tuple[int, str]:
+        """Answer the status and the text, whatever they are."""
         connection = http.client.HTTPSConnection(self._layout.server_ip, 443, timeout=10, context=self._tls())
         try:
             payload = None if body is None else json.dumps(body)
@@ -33,12 +34,14 @@ class Api:
             connection.close()
 
     def ready(self) -> bool:
+        """Whether the server is up and takes our certificate."""
         try:
             return self.request("GET", "/readyz")[0] in _OK
         except (OSError, http.client.HTTPException):
             return False
 
     def get(self, path: str) -> Json | None:
+        """Read one object; None if there is none."""
         status, text = self.request("GET", path)
         if status == http.HTTPStatus.NOT_FOUND:
             return None
@@ -51,10 +54,12 @@ class Api:
         return self._decoded("PATCH", path, status, text)
 
     def create(self, path: str, manifest: Json) -> Json:
+        """Make an object that must not exist yet."""
         status, text = self.request("POST", path, manifest)
         return self._decoded("POST", path, status, text)
 
     def delete(self, path: str) -> None:
+        """Ask for an object's end; it may be gone already."""
         status, text = self.request("DELETE", path)
         if status != http.HTTPStatus.NOT_FOUND:
             self._decoded("DELETE", path, status, text)

@@ -51,12 +51,14 @@ def unmount_under(directory: Path) -> None:
 
 
 def mounts_under(directory: Path) -> list[str]:
+    """Every mount point at or below a directory, parents first."""
     prefix = f"{directory}/"
     points = [line.split(" ")[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     return sorted(point.encode().decode("unicode_escape") for point in points if f"{point}/".startswith(prefix))
 
 
 def remove_tree(directory: Path) -> None:
+    """Remove a directory, unless a mount would take somebody's files with it."""
     if mounts_under(directory):
         raise DevClusterError(f"something is still mounted under {directory}: not removing it")
     shutil.rmtree(directory, ignore_errors=True)

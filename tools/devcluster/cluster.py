@@ -23,6 +23,8 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PartStatus:
+    """One line of ``status``."""
+
     name: str
     pid: int | None
     address: str
@@ -61,13 +63,13 @@ class Cluster:
             self._stop()
             if purge:
                 cleanup.remove_tree(self.layout.root)
-        if purge:
-            self._lock.unlink(missing_ok=True)
 
     def status(self) -> list[PartStatus]:
+        """Look at every part that belongs to the mode it was started in."""
         return [self._status_of(part) for part in self._parts(self.mode or Mode.API)]
 
     def is_healthy(self) -> bool:
+        """Whether every part runs and answers."""
         return all(part.healthy for part in self.status())
 
     def kill(self, part: str) -> None:
@@ -75,6 +77,7 @@ class Cluster:
         processes.kill(self._part(part).record(self.layout))
 
     def stop(self, part: str) -> None:
+        """End one part properly."""
         component = self._part(part)
         processes.stop(component.record(self.layout), grace=component.grace)
 
@@ -85,10 +88,12 @@ class Cluster:
         components.wait_healthy(self.layout, component)
 
     def restart(self, part: str) -> None:
+        """Stop and start one part."""
         self.stop(part)
         self.start(part)
 
     def parts(self) -> list[str]:
+        """The names that ``kill``, ``stop``, ``start`` and ``restart`` take."""
         return [part.name for part in self._parts(self.mode or Mode.FULL)]
 
     @property
@@ -108,17 +113,18 @@ class Cluster:
 
     def _start(self, mode: Mode) -> None:
         layout = self.layout
-        server = (control_plane.etcd(layout), control_plane.api_server(layout))
+        etcd, server, *clients = self._parts(mode)
         started = time.time()
         with step("API server"):
-            for part in server:
-                components.start(layout, part)
+            components.start(layout, etcd)
+            if components.start(layout, server):
+                self._stop_clients(clients)
             if mode is Mode.FULL:
                 components.start(layout, node.containerd(layout))
-            for part in server:
-                components.wait_healthy(layout, part)
+            components.wait_healthy(layout, etcd)
+            components.wait_healthy(layout, server)
         with step("controllers and policies"):
-            for part in self._parts(mode)[len(server) :]:
+            for part in clients:
                 if part.name != "kubelet":
                     components.start(layout, part)
             policies.ensure(self.api)
@@ -127,6 +133,12 @@ class Cluster:
                 node.start_kubelet(layout, self.api, since=started)
         for part in self._parts(mode):
             components.wait_healthy(layout, part)
+
+    def _stop_clients(self, clients: list[Component]) -> None:
+        """What lived through an outage of the API server would retry only after up to half a minute."""
+        for part in clients:
+            if part.name != "containerd":
+                self._end(part)
 
     def _stop(self) -> None:
         parts = {part.name: part for part in self._parts(Mode.FULL)}
@@ -137,6 +149,7 @@ class Cluster:
             self._end(parts[name])
         cleanup.clean_up(self.layout)
         (self.layout.root / "mode").unlink(missing_ok=True)
+        self.layout.started_by_tests.unlink(missing_ok=True)
 
     def _end(self, part: Component) -> None:
         if processes.stop(part.record(self.layout), grace=part.grace):
@@ -166,4 +179,5 @@ class Cluster:
 
 
 def all_clusters() -> list[Cluster]:
+    """Every cluster of this checkout that has a directory."""
     return [Cluster(name) for name in known_clusters()]

@@ -31,12 +31,15 @@ class Component:
     grace: float = 10.0
 
     def record(self, layout: Layout) -> Path:
+        """The file that names its process."""
         return layout.records / self.name
 
     def log(self, layout: Layout) -> Path:
+        """Its output, over all its runs."""
         return layout.logs / f"{self.name}.log"
 
     def process(self, layout: Layout) -> processes.Process | None:
+        """Its process, if it lives."""
         return processes.recorded(self.record(layout))
 
 
@@ -50,6 +53,7 @@ def start(layout: Layout, component: Component) -> bool:
 
 
 def wait_healthy(layout: Layout, component: Component, *, seconds: float = 60.0) -> None:
+    """Wait until it answers; if it ends or takes too long, say what its log says."""
     deadline = time.monotonic() + seconds
     while not component.healthy():
         if component.process(layout) is None:
@@ -69,6 +73,7 @@ def _refuse_foreign_listener(component: Component) -> None:
 
 
 def accepts(host: str, port: int) -> bool:
+    """Whether anything listens there."""
     try:
         with socket.create_connection((host, port), timeout=_PROBE_SECONDS):
             return True

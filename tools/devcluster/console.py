@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 
 def say(message: str) -> None:
+    """Print one line of progress."""
     print(message, file=sys.stderr, flush=True)
 
 

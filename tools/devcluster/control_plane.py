@@ -13,11 +13,14 @@ _ETCD_PORT = 2379
 _ETCD_PEER_PORT = 2380
 _MANAGER_PORT = 10257
 _SCHEDULER_PORT = 10259
+# With clients connected both would linger; nothing is lost by ending them.
+_IMPATIENT = 3.0
 # These only repeat that an endpoint "may not be in the loopback range"; netproxy does their work.
 _UNUSABLE_CONTROLLERS = ("endpoints-controller", "endpointslice-controller", "endpointslice-mirroring-controller")
 
 
 def etcd(layout: Layout) -> Component:
+    """Build etcd's command; losing power would lose data, losing the process does not."""
     client = f"http://{layout.internal_ip}:{_ETCD_PORT}"
     peer = f"http://{layout.internal_ip}:{_ETCD_PEER_PORT}"
     argv = (
@@ -37,12 +40,14 @@ def etcd(layout: Layout) -> Component:
         layout.internal_ip,
         _ETCD_PORT,
         lambda: answers_ok(layout.internal_ip, _ETCD_PORT, "/health", tls=False),
+        grace=_IMPATIENT,
     )
 
 
 def api_server(layout: Layout) -> Component:
+    """Build the API server's command: Node and RBAC authorisation, no anonymous access."""
     argv = (program("kube-apiserver"), *_serving(layout), *_access(layout), *_kubelet_client(layout))
-    return Component("kube-apiserver", argv, layout.server_ip, 443, Api(layout).ready)
+    return Component("kube-apiserver", argv, layout.server_ip, 443, Api(layout).ready, grace=_IMPATIENT)
 
 
 def _serving(layout: Layout) -> tuple[str, ...]:
@@ -84,6 +89,7 @@ def _kubelet_client(layout: Layout) -> tuple[str, ...]:
 
 
 def controller_manager(layout: Layout) -> Component:
+    """Build the controller manager's command."""
     argv = (
         program("kube-controller-manager"),
         f"--kubeconfig={kubeconfig_of(layout, 'controller-manager')}",
@@ -109,6 +115,7 @@ def controller_manager(layout: Layout) -> Component:
 
 
 def scheduler(layout: Layout) -> Component:
+    """Build the scheduler's command."""
     argv = (
         program("kube-scheduler"),
         f"--kubeconfig={kubeconfig_of(layout, 'scheduler')}",

@@ -79,6 +79,7 @@ def make_cgroups(layout: Layout) -> None:
 
 
 def pids_in_cgroups(layout: Layout) -> set[int]:
+    """Every process that some container of this cluster holds."""
     pids: set[int] = set()
     for group in _own_groups(layout):
         with contextlib.suppress(OSError):

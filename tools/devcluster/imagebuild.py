@@ -48,6 +48,7 @@ def ensure_base_image() -> None:
 
 
 def build_image(tag: str, *, file: Path, context: Path) -> None:
+    """Build with the base image, layers cached; the network is the machine's own."""
     if not file.exists():
         raise DevClusterError(f"there is no {file}")
     ensure_base_image()
@@ -64,6 +65,7 @@ def load(cluster: Cluster, image: str) -> None:
     if Path(image).is_file():
         images.load_archive(cluster.layout, Path(image))
         return
+    require("buildah")
     if not _has_image(image):
         raise DevClusterError(f"{image} is neither a file nor an image made by build-image")
     with tempfile.TemporaryDirectory(dir=_IMAGES) as temporary:
@@ -74,7 +76,7 @@ def load(cluster: Cluster, image: str) -> None:
 
 
 def unmount_storage() -> None:
-    """buildah leaves its storage mounted on itself."""
+    """Undo the mount of its storage on itself that buildah leaves."""
     cleanup.unmount_under(_STORAGE)
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import platform
 import subprocess
 import tarfile
 import tempfile
@@ -13,6 +14,8 @@ from .console import step
 from .errors import DevClusterError
 from .layout import PAUSE_IMAGE, Layout
 from .tools import path_of
+
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 def load_archive(layout: Layout, archive: Path) -> None:
@@ -26,11 +29,13 @@ def load_archive(layout: Layout, archive: Path) -> None:
 
 
 def names(layout: Layout) -> set[str]:
+    """The images that the node has."""
     done = subprocess.run([*_ctr(layout), "images", "ls", "-q"], capture_output=True, text=True, check=False)
     return set(done.stdout.split())
 
 
 def load_pause(layout: Layout) -> None:
+    """Bring the sandbox image in, once."""
     if PAUSE_IMAGE in names(layout):
         return
     with tempfile.TemporaryDirectory() as directory:
@@ -48,7 +53,7 @@ def _write_pause_archive(archive: Path) -> None:
     layer = _tar({"pause": Path(program("pause")).read_bytes()}, mode=0o755)
     config = json.dumps(
         {
-            "architecture": "amd64",
+            "architecture": _ARCHITECTURES[platform.machine()],
             "os": "linux",
             "config": {"Entrypoint": ["/pause"], "User": "65535:65535"},
             "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]},

@@ -33,42 +33,57 @@ class Layout:
 
     @property
     def root(self) -> Path:
+        """All of the cluster's files but the programs."""
         return CLUSTERS / self.name
 
     @property
     def pki(self) -> Path:
+        """Keys and certificates; only root may enter."""
         return self.root / "pki"
 
     @property
     def logs(self) -> Path:
+        """One file a part, over all its runs."""
         return self.root / "logs"
 
     @property
     def records(self) -> Path:
+        """One file a process; see ``processes.py``."""
         return self.root / "pids"
 
     @property
     def config(self) -> Path:
+        """The node's generated configuration."""
         return self.root / "config"
 
     @property
     def kubeconfig(self) -> Path:
+        """The administrator's."""
         return self.root / "kubeconfig"
 
     @property
+    def started_by_tests(self) -> Path:
+        """Exists while no person has asked for this cluster, so that the last test session stops it."""
+        return self.root / "started-by-tests"
+
+    @property
     def kubelet_root(self) -> Path:
+        """The kubelet's own directory, with the pods' volumes."""
         return self.root / "kubelet"
 
     @property
     def containerd_socket(self) -> Path:
+        """Also names the owner of a shim, on the shim's command line."""
         return self.root / "run" / "containerd.sock"
 
     @property
     def cgroup(self) -> str:
+        """The root of every pod's cgroup, of this cluster alone."""
         return f"/videovector-{self.name}"
 
     @property
     def service_range(self) -> str:
+        """Where Services get their addresses."""
         return f"127.{100 + self.slot}.0.0/16"
 
     @property
@@ -78,6 +93,7 @@ class Layout:
 
     @property
     def dns_ip(self) -> str:
+        """Pods' only name server."""
         return f"127.{100 + self.slot}.0.10"
 
     @property
@@ -87,6 +103,7 @@ class Layout:
 
     @property
     def server(self) -> str:
+        """The API server's URL, for pods and for people."""
         return f"https://{self.server_ip}:443"
 
     @property
@@ -96,6 +113,7 @@ class Layout:
 
 
 def layout_for(name: str) -> Layout:
+    """Check the name and find its slot."""
     if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?", name):
         raise DevClusterError(f"{name!r} is no cluster name: at most 20 of a-z, 0-9 and '-'")
     layout = Layout(name, _slot(name))
@@ -107,6 +125,7 @@ def layout_for(name: str) -> Layout:
 
 
 def known_clusters() -> list[str]:
+    """The names that have a slot on disk."""
     return sorted(path.parent.name for path in CLUSTERS.glob("*/slot"))
 
 
@@ -125,6 +144,7 @@ def _slot(name: str) -> int:
 
 
 def remember_slot(layout: Layout) -> None:
+    """Take the slot for good; it is free again after a purge."""
     with locked(CLUSTERS / "slots.lock"):
         layout.root.mkdir(parents=True, exist_ok=True)
         (layout.root / "slot").write_text(str(layout.slot))

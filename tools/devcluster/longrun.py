@@ -17,6 +17,7 @@ _LARGEST_OUTPUT = 1 << 22
 
 
 def last_line(output: bytes) -> str:
+    """The usual progress: what the command said last."""
     lines = output.decode(errors="replace").strip().splitlines()
     return lines[-1] if lines else ""
 
@@ -29,6 +30,8 @@ def run_long(
     env: Mapping[str, str] | None = None,
     progress: Callable[[bytes], str] = last_line,
 ) -> None:
+    """Run to the end or raise with the end of its output."""
+    """The usual progress: what the command said last."""
     say(f"{title} ...")
     begun = time.monotonic()
     with tempfile.TemporaryFile("w+") as output:

@@ -22,6 +22,7 @@ _NODE_SECONDS = 60.0
 
 
 def require_programs() -> None:
+    """Name whatever Debian package is missing before anything starts."""
     require("containerd", "ctr", "runc", "umount")
     require_cni()
 
@@ -40,10 +41,12 @@ def prepare(layout: Layout) -> None:
 
 
 def parts(layout: Layout) -> list[Component]:
+    """The node's components, in the order they start."""
     return [containerd(layout), kubelet(layout), netproxy(layout)]
 
 
 def containerd(layout: Layout) -> Component:
+    """Build containerd's command."""
     return Component(
         "containerd",
         (path_of("containerd"), "--config", str(layout.config / "containerd.toml")),
@@ -55,6 +58,7 @@ def containerd(layout: Layout) -> Component:
 
 
 def kubelet(layout: Layout) -> Component:
+    """Build the kubelet's command."""
     argv = (
         program("kubelet"),
         f"--config={layout.config / 'kubelet.json'}",
@@ -74,6 +78,7 @@ def kubelet(layout: Layout) -> Component:
 
 
 def netproxy(layout: Layout) -> Component:
+    """Build the command of the program that stands in for kube-proxy and CoreDNS."""
     argv = (
         program("netproxy"),
         f"--kubeconfig={kubeconfig_of(layout, 'netproxy')}",

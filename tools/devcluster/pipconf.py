@@ -23,19 +23,26 @@ _SOURCES = (
 def build_options(directory: Path) -> list[str]:
     """Write the secrets into a directory that the caller removes; answer the options for `buildah bud`."""
     settings = _settings()
+    volumes = []
+    links = settings.get("find-links", "").split()
+    for number, link in enumerate(links):
+        if Path(link).is_dir():
+            # Mounted under a name of ours: the mount point stays behind in the layer.
+            links[number] = f"/run/wheels-{number}"
+            volumes.append(f"--volume={link}:{links[number]}:ro")
+    if links:
+        settings["find-links"] = " ".join(links)
     certificates = settings.get("cert", "")
     lines = ["[global]", *(f"{key} = {settings[key]}" for key in _SOURCES if key in settings)]
     if certificates:
         lines.append("cert = /run/secrets/ca")
     (directory / "pipconf").write_text("\n".join([*lines, ""]))
     (directory / "ca").write_bytes(Path(certificates).read_bytes() if certificates else b"")
-    secrets = [f"--secret=id={name},src={directory / name}" for name in ("pipconf", "ca")]
-    wheels = [f"--volume={path}:{path}:ro" for path in settings.get("find-links", "").split() if Path(path).is_dir()]
-    return secrets + wheels
+    return [*(f"--secret=id={name},src={directory / name}" for name in ("pipconf", "ca")), *volumes]
 
 
 def _settings() -> dict[str, str]:
-    """pip's own view of its files and environment; the environment wins, as it does in pip."""
+    """Ask for pip's own view of its files and environment; the environment wins, as it does in pip."""
     command = [sys.executable, "-m", "pip", "config", "list"]
     listed = subprocess.run(command, capture_output=True, text=True, check=False).stdout
     settings = {}

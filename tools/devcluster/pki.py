@@ -24,6 +24,7 @@ class Leaf:
 
     @property
     def subject(self) -> str:
+        """As openssl writes it."""
         organisation = f"/O={self.organisation}" if self.organisation else ""
         return f"{organisation}/CN={self.common_name}"
 
@@ -68,6 +69,7 @@ def ensure(layout: Layout) -> None:
 
 
 def kubeconfig_of(layout: Layout, user: str) -> Path:
+    """Where a user's kubeconfig lies."""
     return layout.kubeconfig if user == "admin" else layout.pki / f"{user}.kubeconfig"
 
 

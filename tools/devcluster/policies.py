@@ -18,6 +18,7 @@ object.spec.?dnsPolicy.orValue("ClusterFirst") == "ClusterFirst"
 
 
 def ensure(api: Api) -> None:
+    """Apply them and wait until pods can be created as every later test expects."""
     for path, manifest in (*_access(), *_host_network()):
         api.apply(f"{path}/{manifest['metadata']['name']}", manifest)
     _wait_for_default_account(api)

@@ -30,6 +30,7 @@ class Process:
     started: str
 
     def alive(self) -> bool:
+        """Whether this very run goes on; a zombie with no thread left does not count."""
         return _start_time(self.pid) == self.started
 
     def signal(self, number: signal.Signals) -> bool:
@@ -48,6 +49,7 @@ class Process:
             os.close(handle)
 
     def wait_gone(self, seconds: float) -> bool:
+        """Wait for its end; False if it lives on."""
         deadline = time.monotonic() + seconds
         while self.alive():
             if time.monotonic() > deadline:
@@ -111,6 +113,7 @@ def kill(record: Path) -> None:
 
 
 def tail(log: Path, lines: int = _TAIL_LINES) -> str:
+    """The end of a log, for an error message."""
     if not log.exists():
         return "(no log)"
     return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
@@ -130,6 +133,7 @@ def find(*needles: str) -> list[Process]:
 
 
 def identify(pid: int) -> Process | None:
+    """The process that has this pid now."""
     started = _start_time(pid)
     return Process(pid, started) if started else None
 
@@ -147,11 +151,14 @@ def _start_time(pid: int) -> str:
     for child in _children:
         if child.pid == pid and child.poll() is not None:
             return ""
+    home = Path("/proc") / str(pid)
     try:
-        fields = _fields((Path("/proc") / str(pid) / "stat").read_text())
+        fields = _fields((home / "stat").read_text())
+        # A killed program's first thread may be a zombie while the others still hold its ports.
+        ended = fields[0] in "ZX" and len(list((home / "task").iterdir())) <= 1
     except (FileNotFoundError, ProcessLookupError):
         return ""
-    return "" if fields[0] in "ZX" else fields[19]
+    return "" if ended else fields[19]
 
 
 def _parse(stat: str) -> Process:

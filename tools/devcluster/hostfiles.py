@@ -37,33 +37,30 @@ _KERNEL_SETTINGS = (
     "kernel/keys/root_maxbytes",
 )
 _CGROUP_SECONDS = 5.0
+_NOTE = "machine-before.json"
 
 
 def remember(layout: Layout) -> None:
-    """Note the machine's state once, before the first node starts; a later call changes nothing."""
+    """Note the machine's state before the first node starts; a node beside a running one takes over its note."""
     note = _note(layout)
     if note.exists():
         return
-    before = {
-        "absent": [path for path in _FIXED_DIRECTORIES if not Path(path).exists()],
-        "settings": {name: (Path("/proc/sys") / name).read_text().strip() for name in _KERNEL_SETTINGS},
-    }
-    unfinished = note.with_suffix(".new")
-    unfinished.write_text(json.dumps(before, indent=2))
-    unfinished.replace(note)
+    with locked(CLUSTERS / "host.lock"):
+        others = _notes()
+        before = others[0].read_text() if others else json.dumps(_machine(), indent=2)
+        unfinished = note.with_suffix(".new")
+        unfinished.write_text(before)
+        unfinished.replace(note)
 
 
 def restore(layout: Layout) -> None:
-    """Put the machine back, unless another cluster's node still needs what this one found missing."""
+    """Put the machine back with the last node that ends."""
     note = _note(layout)
     if not note.exists():
         return
     with locked(CLUSTERS / "host.lock"):
-        others = [path for path in CLUSTERS.glob(f"*/{note.name}") if path != note]
-        before = json.loads(note.read_text())
-        if others:
-            others[0].write_text(json.dumps(before, indent=2))
-        else:
+        if _notes() == [note]:
+            before = json.loads(note.read_text())
             _put_back(before["absent"], before["settings"])
         note.unlink()
 
@@ -117,7 +114,18 @@ def _hierarchies() -> list[Path]:
 
 
 def _note(layout: Layout) -> Path:
-    return layout.root / "machine-before.json"
+    return layout.root / _NOTE
+
+
+def _notes() -> list[Path]:
+    return sorted(CLUSTERS.glob(f"*/{_NOTE}"))
+
+
+def _machine() -> dict[str, object]:
+    return {
+        "absent": [path for path in _FIXED_DIRECTORIES if not Path(path).exists()],
+        "settings": {name: (Path("/proc/sys") / name).read_text().strip() for name in _KERNEL_SETTINGS},
+    }
 
 
 def _put_back(absent: list[str], settings: dict[str, str]) -> None:

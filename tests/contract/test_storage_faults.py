@@ -6,13 +6,19 @@ A scripted server in the test shows what no real one shows on demand, and what s
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from tests.support.stub_server import Answer, StubServer, answer
 from videovector_operator.errors import (
@@ -328,6 +334,33 @@ async def test_expired_ambient_credentials_are_asked_for_again_once() -> None:
             await storage.read_range("a.mp4", 0, 1)
     used = [seen.headers["authorization"].split("=")[1].split("/")[0] for seen in stub.seen]
     assert used == ["first", "second", "second", "third"]
+
+
+def untrusted_tls(directory: Path) -> ssl.SSLContext:
+    """Make a server context with a certificate that nobody trusts."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "stub")])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    builder = (
+        builder.serial_number(1).not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+    )
+    pem = serialization.Encoding.PEM
+    plain = (serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    file = directory / "server.pem"
+    file.write_bytes(key.private_bytes(pem, *plain) + builder.sign(key, hashes.SHA256()).public_bytes(pem))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    return context
+
+
+async def test_an_untrusted_certificate_is_for_the_user_to_fix(tmp_path: Path) -> None:
+    async with StubServer([answer(200)], untrusted_tls(tmp_path)) as stub:
+        storage = S3Storage(S3Source("media", "r", stub.endpoint, credentials=KEYS), QUICK)
+        with pytest.raises(Invalid, match="certificate is not trusted"):
+            await storage.test_access()
+        await storage.close()
+        assert stub.seen == []
 
 
 HOSTILE_KEYS: Sequence[str] = ("", "x" * 1025, "é" * 513, "\ud800")

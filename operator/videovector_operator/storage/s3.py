@@ -8,6 +8,7 @@ The pieces: `s3_address` where, `s3_sign` + `s3_credentials` as whom, `s3_http` 
 from __future__ import annotations
 
 import asyncio
+import functools
 import random
 import re
 import time
@@ -131,7 +132,13 @@ class S3Storage:
 def _build_credentials(source: S3Source) -> CredentialsProvider:
     if source.credentials is not None:
         return FixedCredentials(source.credentials)
-    return AmbientCredentials(BotocoreChain(), time.monotonic)
+    return AmbientCredentials(_ambient_chain(), time.monotonic)
+
+
+@functools.cache
+def _ambient_chain() -> BotocoreChain:
+    """One chain a process: the environment has one identity, however many buckets are opened with it."""
+    return BotocoreChain()
 
 
 def _path(key: str) -> str:

@@ -115,26 +115,22 @@ def _not_s3(http: S3Http) -> Invalid:
 
 def _parse(root: ET.Element) -> _Page:
     encoded = root.findtext("EncodingType") == "url"
-    objects: list[ObjectInfo] = []
-    prefixes: list[str] = []
-    truncated, token = False, ""
-    for child in root:
-        if child.tag == "Contents":
-            objects.append(_parse_object(child, encoded=encoded))
-        elif child.tag == "CommonPrefixes":
-            prefixes.append(_decode_key(child.findtext("Prefix") or "", encoded=encoded))
-        elif child.tag == "IsTruncated":
-            truncated = (child.text or "").strip() == "true"
-        elif child.tag == "NextContinuationToken":
-            token = child.text or ""
-    return _Page(objects, prefixes, truncated, token)
+    contents = root.findall("Contents")
+    keys = _decode_keys([each.findtext("Key") or "" for each in contents], encoded=encoded)
+    prefixes = [each.findtext("Prefix") or "" for each in root.findall("CommonPrefixes")]
+    return _Page(
+        [_parse_object(key, each) for key, each in zip(keys, contents, strict=True)],
+        _decode_keys(prefixes, encoded=encoded),
+        (root.findtext("IsTruncated") or "").strip() == "true",
+        root.findtext("NextContinuationToken") or "",
+    )
 
 
-def _parse_object(contents: ET.Element, *, encoded: bool) -> ObjectInfo:
+def _parse_object(key: str, contents: ET.Element) -> ObjectInfo:
     find = contents.findtext
     storage_class = find("StorageClass") or ""
     return ObjectInfo(
-        _decode_key(find("Key") or "", encoded=encoded),
+        key,
         int(find("Size") or "0"),
         parse_etag(find("ETag") or ""),
         parse_time(find("LastModified") or ""),
@@ -142,10 +138,12 @@ def _parse_object(contents: ET.Element, *, encoded: bool) -> ObjectInfo:
     )
 
 
-def _decode_key(text: str, *, encoded: bool) -> str:
-    if encoded and ("%" in text or "+" in text):
-        return unquote_plus(text)
-    return text
+def _decode_keys(keys: list[str], *, encoded: bool) -> list[str]:
+    """Undo ``encoding-type=url`` for a whole page in one call: a call a key costs as much as all the rest of the parsing."""
+    if not encoded or not keys:
+        return keys
+    joined = unquote_plus("\0".join(keys)).split("\0")
+    return joined if len(joined) == len(keys) else [unquote_plus(key) for key in keys]
 
 
 def parse_etag(text: str) -> str:

@@ -31,7 +31,6 @@ def open_session(connections: int, connect_seconds: float, silence_seconds: floa
         # Objects stored with a Content-Encoding are read as they lie.
         auto_decompress=False,
         headers={"accept-encoding": "identity", "user-agent": "videovector-operator"},
-        skip_auto_headers=("accept", "content-type"),
     )
 
 

@@ -77,7 +77,8 @@ def load(cluster: Cluster, image: str) -> None:
 
 def unmount_storage() -> None:
     """Undo the mount of its storage on itself that buildah leaves."""
-    cleanup.unmount_under(_STORAGE)
+    with locked(_IMAGES / "build.lock"):
+        cleanup.unmount_under(_STORAGE)
 
 
 def _base_digest() -> str:

@@ -5,6 +5,8 @@ The choice itself is `outcome.decide_ending`.
 
 from __future__ import annotations
 
+import dataclasses
+
 from videovector_operator.api.v1alpha1.reasons import FileReason
 from videovector_operator.catalog import events
 from videovector_operator.catalog.files import close_crashed
@@ -16,10 +18,13 @@ from videovector_operator.catalog.outcome import (
     decide_ending,
     event_of,
 )
-from videovector_operator.catalog.pool import Connection
+from videovector_operator.catalog.pool import Connection, allow_statement
 from videovector_operator.catalog.run_rows import GONE, LockedRun, lock_run, observe_control
 from videovector_operator.catalog.text import plain
 from videovector_operator.core.records import FileState, RunControl, RunState
+
+ENDING_SECONDS = 300.0
+"""Ending a run may have to close millions of open files."""
 
 _CLOSE_OPEN_FILES = """
 WITH closed AS (
@@ -45,7 +50,7 @@ async def finish_run(connection: Connection, run_id: str) -> RunControl:
     if run is None or run.control.state.is_terminal:
         return GONE if run is None else run.control
     if await close_crashed(connection, run_id):
-        run = LockedRun(run.spec, await observe_control(connection, run_id), run.scan_owner)
+        run = dataclasses.replace(run, control=await observe_control(connection, run_id))
         await events.notify_run(connection, run_id)
     return await _end_with(connection, run, decide_ending(run.spec, run.control))
 
@@ -102,4 +107,5 @@ async def _close_open_files(connection: Connection, run_id: str, ending: Ending,
         state, reason = FileState.SKIPPED, FileReason.CANCELLED
         message = CANCELLED_MESSAGE if ending.state is RunState.CANCELLED else STOPPED_MESSAGE
     values = {"run_id": run_id, "state": state.value, "reason": reason.value, "message": message}
+    await allow_statement(connection, ENDING_SECONDS)
     await connection.execute(_CLOSE_OPEN_FILES, values)

@@ -10,9 +10,6 @@ from videovector_operator.catalog.outcome import RunEvent
 from videovector_operator.catalog.pool import Connection
 from videovector_operator.catalog.schema import RUNS_CHANNEL
 
-PROGRESS_INTERVAL_SECONDS = 10
-
-
 _RUN_EVENT = """
 INSERT INTO events (type, namespace, index_id, run_id, data)
 SELECT %(type)s, namespace, index_id, run_id, jsonb_build_object(
@@ -25,11 +22,7 @@ SELECT %(type)s, namespace, index_id, run_id, jsonb_build_object(
 FROM runs WHERE run_id = %(run_id)s
 """
 
-_DUE_PROGRESS = """
-UPDATE runs SET progress_told_at = clock_timestamp()
-WHERE run_id = %(run_id)s
-  AND coalesce(progress_told_at, started_at, created_at) <= clock_timestamp() - make_interval(secs => %(interval)s)
-"""
+_PROGRESS_TOLD = "UPDATE runs SET progress_told_at = clock_timestamp() WHERE run_id = %s"
 
 
 async def write_run_event(connection: Connection, run_id: str, event: RunEvent) -> None:
@@ -37,11 +30,10 @@ async def write_run_event(connection: Connection, run_id: str, event: RunEvent) 
     await connection.execute(_RUN_EVENT, {"run_id": run_id, "type": event.value})
 
 
-async def write_due_progress(connection: Connection, run_id: str) -> None:
-    """Add import_job.progress unless the last one (or the start) is less than ten seconds old. Needs the run's lock."""
-    due = await connection.execute(_DUE_PROGRESS, {"run_id": run_id, "interval": PROGRESS_INTERVAL_SECONDS})
-    if due.rowcount:
-        await write_run_event(connection, run_id, RunEvent.PROGRESS)
+async def write_progress(connection: Connection, run_id: str) -> None:
+    """Add import_job.progress; `run_rows.LockedRun.progress_due` says when."""
+    await connection.execute(_PROGRESS_TOLD, [run_id])
+    await write_run_event(connection, run_id, RunEvent.PROGRESS)
 
 
 async def notify_run(connection: Connection, run_id: str) -> None:

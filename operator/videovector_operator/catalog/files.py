@@ -19,19 +19,19 @@ WITH run AS (
     SELECT 1 FROM runs
     WHERE run_id = %(run_id)s AND NOT cancel_requested AND state IN ('pending', 'scanning', 'importing')
 ), abandoned AS (
-    SELECT path FROM run_files
+    SELECT ctid FROM run_files
     WHERE run_id = %(run_id)s AND state = 'leased' AND lease_until < clock_timestamp() AND attempts < %(max_attempts)s
       AND EXISTS (SELECT FROM run)
     ORDER BY path LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 ), fresh AS (
-    SELECT path FROM run_files
+    SELECT ctid FROM run_files
     WHERE run_id = %(run_id)s AND state = 'pending' AND EXISTS (SELECT FROM run)
     ORDER BY path LIMIT greatest(0, %(limit)s - (SELECT count(*) FROM abandoned)) FOR UPDATE SKIP LOCKED
 )
 UPDATE run_files AS f SET state = 'leased', lease_owner = %(owner)s, lease_until = clock_timestamp() + %(lease)s,
                           attempts = attempts + 1
-FROM (SELECT path FROM abandoned UNION ALL SELECT path FROM fresh) AS chosen
-WHERE f.run_id = %(run_id)s AND f.path = chosen.path
+FROM (SELECT ctid FROM abandoned UNION ALL SELECT ctid FROM fresh) AS chosen
+WHERE f.ctid = chosen.ctid
 RETURNING f.path, f.size, f.fingerprint, f.modified_at, f.attempts
 """
 

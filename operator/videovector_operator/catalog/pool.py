@@ -96,7 +96,7 @@ class Database:
     async def run(self, work: Callable[[Connection], Awaitable[T]], *, seconds: float | None = None) -> T:
         """Run ``work`` in one transaction, again after a deadlock or lock time-out (bounded), and commit.
 
-        ``seconds`` replaces the statement and total time-outs for work that is known to be long.
+        ``seconds`` replaces the total time-out for work that may be long (and says so to PostgreSQL by `allow_statement`).
         Raises CatalogUnavailable.
         """
         for delay in (*_RETRY_DELAYS, None):
@@ -118,8 +118,6 @@ class Database:
                 self._pool.connection() as connection,
                 connection.transaction(),
             ):
-                if seconds is not None:
-                    await connection.execute(_SET_STATEMENT_TIMEOUT, [_milliseconds(seconds)])
                 return await work(connection)
 
     @asynccontextmanager
@@ -136,6 +134,11 @@ class Database:
     async def _configure(self, connection: Connection) -> None:
         limits = (self._timeouts.statement, self._timeouts.lock, self._timeouts.work)
         await connection.execute(_SETTINGS, [_milliseconds(seconds) for seconds in limits])
+
+
+async def allow_statement(connection: Connection, seconds: float) -> None:
+    """Let the statements of this transaction take as long as ``seconds`` each."""
+    await connection.execute(_SET_STATEMENT_TIMEOUT, [_milliseconds(seconds)])
 
 
 @contextmanager

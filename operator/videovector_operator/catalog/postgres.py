@@ -29,9 +29,6 @@ from videovector_operator.core.records import (
 )
 from videovector_operator.errors import CatalogUnavailable
 
-_ENDING_SECONDS = 300.0
-"""Ending a run may have to close a million open files."""
-
 
 class PostgresCatalog(OperatorCatalog, WorkerCatalog):
     """The catalog. Safe for concurrent use by the tasks of one event loop; ``async with`` opens and closes it.
@@ -75,7 +72,7 @@ class PostgresCatalog(OperatorCatalog, WorkerCatalog):
 
     @override
     async def delete_index(self, index_id: str, *, batch: int = 5000) -> int:
-        await self._database.run(lambda c: indexes.stop_runs(c, index_id), seconds=_ENDING_SECONDS)
+        await self._database.run(lambda c: indexes.stop_runs(c, index_id), seconds=endings.ENDING_SECONDS)
         total = 0
         while deleted := await self._database.run(lambda c: indexes.delete_media_batch(c, index_id, batch)):
             total += deleted
@@ -101,7 +98,7 @@ class PostgresCatalog(OperatorCatalog, WorkerCatalog):
         if state not in (RunState.FAILED, RunState.CANCELLED):
             raise ValueError(f"a run is ended from outside as failed or cancelled, not as {state}")
         ending = Ending(state, reason, message)
-        return await self._database.run(lambda c: endings.end_run(c, run_id, ending), seconds=_ENDING_SECONDS)
+        return await self._database.run(lambda c: endings.end_run(c, run_id, ending), seconds=endings.ENDING_SECONDS)
 
     @override
     async def changed_runs(self, within: timedelta) -> Sequence[tuple[str, str, str]]:
@@ -153,7 +150,7 @@ class PostgresCatalog(OperatorCatalog, WorkerCatalog):
     @override
     async def register_files(self, run_id: str, owner: str, results: Sequence[FileResult]) -> RunControl:
         return await self._database.run(
-            lambda c: registration.register_files(c, run_id, owner, results), seconds=_ENDING_SECONDS
+            lambda c: registration.register_files(c, run_id, owner, results), seconds=endings.ENDING_SECONDS
         )
 
     @override
@@ -162,11 +159,13 @@ class PostgresCatalog(OperatorCatalog, WorkerCatalog):
 
     @override
     async def finish_run(self, run_id: str) -> RunControl:
-        return await self._database.run(lambda c: endings.finish_run(c, run_id), seconds=_ENDING_SECONDS)
+        return await self._database.run(lambda c: endings.finish_run(c, run_id), seconds=endings.ENDING_SECONDS)
 
     @override
     async def fail_run(self, run_id: str, reason: str, message: str) -> RunControl:
-        return await self._database.run(lambda c: endings.fail_run(c, run_id, reason, message), seconds=_ENDING_SECONDS)
+        return await self._database.run(
+            lambda c: endings.fail_run(c, run_id, reason, message), seconds=endings.ENDING_SECONDS
+        )
 
 
 async def _read_revision(connection: Connection) -> str | None:

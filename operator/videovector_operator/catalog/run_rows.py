@@ -21,7 +21,8 @@ FROM runs WHERE run_id = %s
 """
 
 _LOCK = """
-SELECT state, cancel_requested, scan_done, total, imported, failed, skipped, bytes_transferred, spec, scan_owner
+SELECT state, cancel_requested, scan_done, total, imported, failed, skipped, bytes_transferred, spec, scan_owner,
+       coalesce(progress_told_at, started_at, created_at) <= clock_timestamp() - interval '10 seconds' AS progress_due
 FROM runs WHERE run_id = %s FOR NO KEY UPDATE
 """
 
@@ -38,12 +39,16 @@ class LockedRun:
     spec: RunSpec
     control: RunControl
     scan_owner: str | None
+    progress_due: bool
+    """Ten seconds have gone by since the last progress event (or the start)."""
 
 
 async def lock_run(connection: Connection, run_id: str) -> LockedRun | None:
     """Lock the run's row until the end of the transaction; None = there is no such run."""
     row = await (await connection.execute(_LOCK, [run_id])).fetchone()
-    return None if row is None else LockedRun(read_spec(row["spec"]), read_control(row), row["scan_owner"])
+    if row is None:
+        return None
+    return LockedRun(read_spec(row["spec"]), read_control(row), row["scan_owner"], row["progress_due"])
 
 
 async def observe_control(connection: Connection, run_id: str) -> RunControl:

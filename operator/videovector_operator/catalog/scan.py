@@ -32,7 +32,9 @@ _COPY_PAGE = "COPY scan_page (path, size, fingerprint, modified_at, skip_reason,
 _MERGE_SOURCE_OBJECTS = """
 INSERT INTO source_objects AS known (location, path, fingerprint, size, modified_at)
 SELECT %(location)s, p.path, p.fingerprint, p.size, p.modified_at
-FROM scan_page p LEFT JOIN source_objects k ON k.location = %(location)s AND k.path = p.path
+FROM scan_page p LEFT JOIN LATERAL (
+    SELECT * FROM source_objects o WHERE o.location = %(location)s AND o.path = p.path LIMIT 1
+) AS k ON true
 WHERE k.path IS NULL OR k.last_seen_at < clock_timestamp() - interval '1 day'
    OR (k.fingerprint, k.size, k.modified_at) IS DISTINCT FROM (p.fingerprint, p.size, p.modified_at)
 ORDER BY p.path
@@ -51,9 +53,10 @@ WITH added AS (
            coalesce(p.skip_reason, CASE WHEN m.media_id IS NULL THEN '' ELSE %(duplicate)s END),
            CASE WHEN m.media_id IS NULL THEN p.skip_message ELSE %(duplicate_message)s END,
            m.media_id
-    FROM scan_page p LEFT JOIN media m
-         ON %(new_only)s AND p.skip_reason IS NULL AND m.index_id = %(index_id)s AND m.location = %(location)s
-        AND m.path = p.path AND m.fingerprint = p.fingerprint
+    FROM scan_page p LEFT JOIN LATERAL (
+        SELECT k.media_id FROM media k
+        WHERE k.index_id = %(index_id)s AND k.location = %(location)s AND k.path = p.path AND k.fingerprint = p.fingerprint LIMIT 1
+    ) AS m ON %(new_only)s AND p.skip_reason IS NULL
     ORDER BY p.path
     ON CONFLICT DO NOTHING
     RETURNING state

@@ -10,6 +10,8 @@ import os
 import socket
 
 import aiohttp
+from aiohttp.abc import ResolveResult
+from typing_extensions import override
 
 from videovector_operator.errors import Invalid, StorageError, Unavailable
 from videovector_operator.storage.port import StaticCredentials
@@ -25,7 +27,7 @@ _SHORTEST_SECRET = 4
 def open_session(connections: int, connect_seconds: float, silence_seconds: float) -> aiohttp.ClientSession:
     """Open a pool of at most ``connections``; must be called on a running loop."""
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=connections, socket_factory=open_guarded_socket),
+        connector=aiohttp.TCPConnector(limit=connections, resolver=GuardedResolver()),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_seconds, sock_read=silence_seconds),
         cookie_jar=aiohttp.DummyCookieJar(),
         # Objects stored with a Content-Encoding are read as they lie.
@@ -34,13 +36,21 @@ def open_session(connections: int, connect_seconds: float, silence_seconds: floa
     )
 
 
-def open_guarded_socket(info: tuple[int, int, int, str, tuple[object, ...]]) -> socket.socket:
-    """Open the socket that aiohttp is about to connect, unless the resolved address is a forbidden one."""
-    family, kind, protocol, _, peer = info
-    refuse_metadata(str(peer[0]))
-    opened = socket.socket(family, kind, protocol)
-    opened.setblocking(False)
-    return opened
+class GuardedResolver(aiohttp.ThreadedResolver):
+    """Resolves host names; raises Invalid when one of the addresses is forbidden, so that none of them is dialled.
+
+    Literal addresses do not come here: `s3_address.build_address` has refused the forbidden ones.
+    """
+
+    @override
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """Resolve ``host`` and check every address."""
+        found = await super().resolve(host, port, family)
+        for each in found:
+            refuse_metadata(each["host"])
+        return found
 
 
 async def read_body(response: aiohttp.ClientResponse, skip: int, keep: int) -> bytes:

@@ -7,7 +7,7 @@ import pytest
 from videovector_operator.errors import Invalid
 from videovector_operator.storage.port import S3Source
 from videovector_operator.storage.s3_address import build_address, refuse_metadata
-from videovector_operator.storage.s3_transport import open_guarded_socket
+from videovector_operator.storage.s3_transport import GuardedResolver
 
 PLACES = {
     "Amazon S3": (("media", "eu-central-1"), "https://media.s3.eu-central-1.amazonaws.com", ""),
@@ -98,10 +98,24 @@ def test_metadata_endpoints_are_refused(endpoint: str) -> None:
         build_address(S3Source("media", "r", endpoint, force_path_style=True))
 
 
+@pytest.mark.parametrize("host", ["169.254.169.254", "0xa9fea9fe", "2852039166", "169.254.43518"])
+async def test_names_that_resolve_to_metadata_addresses_are_refused(host: str) -> None:
+    resolver = GuardedResolver()
+    with pytest.raises(Invalid, match="resolves to 169"):
+        await resolver.resolve(host, 80)
+    await resolver.close()
+
+
+async def test_other_names_resolve() -> None:
+    resolver = GuardedResolver()
+    assert [each["host"] for each in await resolver.resolve("localhost", 80)] == ["127.0.0.1"]
+    await resolver.close()
+
+
 @pytest.mark.parametrize("address", ["169.254.169.254", "fe80::1%eth0", "::ffff:169.254.169.254", "fd00:ec2::254"])
-def test_resolved_metadata_addresses_are_refused_before_dialling(address: str) -> None:
+def test_dialled_metadata_addresses_are_refused(address: str) -> None:
     with pytest.raises(Invalid, match="resolves"):
-        open_guarded_socket((2, 1, 6, "", (address, 80)))
+        refuse_metadata(address)
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1", "10.0.0.8", "192.168.1.1", "52.219.0.1", "fd12::1"])

@@ -12,6 +12,8 @@ from typing import Annotated
 
 import typer
 
+from videovector_operator.core.records import FileState
+from videovector_operator.errors import VideoVectorError
 from videovector_operator.logs import configure_logging
 from videovector_operator.settings import Settings
 
@@ -65,6 +67,7 @@ def migrate_command(
 @cli.command("crds")
 def crds_command(
     out: Annotated[Path, typer.Option(help="Directory to write to.")] = Path("crds"),
+    *,
     check: Annotated[bool, typer.Option("--check", help="Write nothing; fail if a file differs.")] = False,
 ) -> None:
     """Write the CustomResourceDefinitions that the models make."""
@@ -79,7 +82,7 @@ def crds_command(
 @cli.command("files")
 def files_command(
     run: Annotated[str, typer.Argument(help="Id of the run: job_…, see status.id of the ImportJob")],
-    state: Annotated[str, typer.Option(help="imported, failed, skipped or all.")] = "all",
+    state: Annotated[FileState | None, typer.Option(help="Only files in this state.")] = None,
 ) -> None:
     """Print every file of a run, one JSON object a line: the full lists behind a status."""
     settings = _settings()
@@ -89,8 +92,12 @@ def files_command(
 
 
 def main() -> None:
-    """Entry point of the console script."""
-    cli()
+    """Entry point of the console script. An expected error is one line on standard error and exit code 1."""
+    try:
+        cli()
+    except VideoVectorError as error:
+        typer.echo(f"error: {error.message}", err=True)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

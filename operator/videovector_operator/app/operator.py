@@ -10,7 +10,6 @@ import socket
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 
 from kubernetes.aio import config as kube_config
 from kubernetes.aio.client.api_client import ApiClient
@@ -38,8 +37,6 @@ from videovector_operator.reconcilers.index import IndexReconciler
 from videovector_operator.settings import Settings
 from videovector_operator.storage.open import open_storage
 
-_SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
-
 
 def utc_now() -> datetime:
     """The clock of the whole process."""
@@ -63,16 +60,14 @@ async def run_operator(settings: Settings) -> bool:
 async def _load_kubernetes_config() -> Configuration:
     """The service account inside a cluster, else kubeconfig: the same order as kopf's watches take."""
     configuration = Configuration()
-    if _SERVICE_ACCOUNT.exists():
+    if os.environ.get("KUBERNETES_SERVICE_HOST"):
         kube_config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]  # the client has no types here
     else:
         await kube_config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]  # as above
     return configuration
 
 
-def _build_operator(
-    settings: Settings, api: ApiClient, catalog: PostgresCatalog, metrics: Metrics
-) -> OperatorProcess:
+def _build_operator(settings: Settings, api: ApiClient, catalog: PostgresCatalog, metrics: Metrics) -> OperatorProcess:
     bucket = TokenBucket(
         settings.api_writes_per_second,
         settings.api_write_burst,
@@ -124,9 +119,7 @@ def _operator_settings(settings: Settings, instance: str) -> OperatorSettings:
     )
 
 
-def _build_reconcilers(
-    settings: Settings, cluster: CachedCluster, catalog: PostgresCatalog
-) -> dict[str, Reconciler]:
+def _build_reconcilers(settings: Settings, cluster: CachedCluster, catalog: PostgresCatalog) -> dict[str, Reconciler]:
     worker_dsn = settings.catalog_worker_dsn or settings.catalog_dsn
     connector = ConnectorReconciler(cluster, open_storage, utc_now)
     index = IndexReconciler(cluster, catalog, utc_now)

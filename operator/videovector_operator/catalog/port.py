@@ -15,8 +15,10 @@ from videovector_operator.core.records import (
     Candidate,
     ClaimedFile,
     FileResult,
+    FileState,
     IndexSummary,
     RunControl,
+    RunFile,
     RunSpec,
     RunState,
     RunSummary,
@@ -61,6 +63,12 @@ class OperatorCatalog(Protocol):
     async def changed_runs(self, within: timedelta) -> Sequence[tuple[str, str, str]]:
         """(namespace, name, index id) of runs touched in the last ``within``, by the catalog's own clock (the caller's
         may be off); at most 1,000, oldest first."""
+        ...
+
+    async def list_run_files(
+        self, run_id: str, *, state: FileState | None = None, after: str = "", limit: int = 1000
+    ) -> Sequence[RunFile]:
+        """The files of a run whose path is behind ``after``, in path order; fewer than ``limit`` = that was the last page."""
         ...
 
     def listen(self) -> AsyncIterator[str]:

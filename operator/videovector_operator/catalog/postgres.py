@@ -11,7 +11,7 @@ from typing import Self
 
 from typing_extensions import override
 
-from videovector_operator.catalog import endings, files, indexes, listening, registration, runs, scan, summary
+from videovector_operator.catalog import endings, files, indexes, listening, listing, registration, runs, scan, summary
 from videovector_operator.catalog.outcome import Ending
 from videovector_operator.catalog.pool import Connection, Database, Timeouts
 from videovector_operator.catalog.port import OperatorCatalog, WorkerCatalog
@@ -20,8 +20,10 @@ from videovector_operator.core.records import (
     Candidate,
     ClaimedFile,
     FileResult,
+    FileState,
     IndexSummary,
     RunControl,
+    RunFile,
     RunSpec,
     RunState,
     RunSummary,
@@ -103,6 +105,12 @@ class PostgresCatalog(OperatorCatalog, WorkerCatalog):
     @override
     async def changed_runs(self, within: timedelta) -> Sequence[tuple[str, str, str]]:
         return await self._database.run(lambda c: runs.changed_runs(c, within))
+
+    @override
+    async def list_run_files(
+        self, run_id: str, *, state: FileState | None = None, after: str = "", limit: int = 1000
+    ) -> Sequence[RunFile]:
+        return await self._database.run(lambda c: listing.list_run_files(c, run_id, state, after, limit))
 
     @override
     def listen(self) -> AsyncIterator[str]:

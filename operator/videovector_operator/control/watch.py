@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import kopf
+from typing_extensions import override
 
 from videovector_operator.api.kinds import BY_KIND
 from videovector_operator.api.v1alpha1.common import API_GROUP, API_VERSION
@@ -46,6 +47,22 @@ def _login(**kwargs: Any) -> kopf.ConnectionInfo | None:
     return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
 
 
+class NoDiffBase(kopf.DiffBaseStorage):
+    """Remembers nothing: no diff is ever asked for, and making one costs more than all else that kopf does."""
+
+    @override
+    def build(self, *, body: kopf.Body, extra_fields: Iterable[Any] | None = None, **_: Any) -> Any:
+        return {}
+
+    @override
+    def fetch(self, *, body: kopf.Body) -> Any:
+        return None
+
+    @override
+    def store(self, *, body: kopf.Body, patch: kopf.Patch, essence: Any) -> None:
+        return None
+
+
 def build_settings() -> kopf.OperatorSettings:
     """Settings that keep watches alive and kopf's own features off."""
     settings = kopf.OperatorSettings()
@@ -60,6 +77,7 @@ def build_settings() -> kopf.OperatorSettings:
     settings.networking.error_backoffs = [0.5, 1, 2, 5, 10, 20, 30] + [30] * 1000
     settings.queueing.idle_timeout = 1.0
     settings.process.ultimate_exiting_timeout = None
+    settings.persistence.diffbase_storage = NoDiffBase()
     settings.persistence.finalizer = f"{API_GROUP}/unused"
     return settings
 

@@ -2,6 +2,7 @@
 
 Decisions (`core`), reconcilers, import workers and the catalog know these; the tables are known to the catalog alone.
 """
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -155,6 +156,19 @@ class ClaimedFile:
     fingerprint: str
     modified_at: datetime
     attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunFile:
+    """One file of a run, in the full list. ``size`` in bytes."""
+
+    path: str
+    size: int
+    state: FileState
+    reason: str = ""
+    message: str = ""
+    media_id: str | None = None
+    attempts: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ class ImportSettings:
     """Results that are stored in one transaction, at most."""
     register_interval: float = 0.5
     """Results wait no longer than this."""
-    lease: float = 30.0
+    lease: float = 15.0
     """After this silence another worker may take over what this one held."""
     heartbeat: float = 1.0
     """Time between two signs of life, which also carry cancellation here and the current file there."""

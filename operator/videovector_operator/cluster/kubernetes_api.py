@@ -126,21 +126,30 @@ def _object_path(key: ObjectKey) -> str:
 
 
 def _interpret(verb: str, kind: str, status: int, data: bytes) -> Json | None:
+    details = _parse_object(data)
     if 200 <= status < 300:
-        parsed = json.loads(data)
-        return parsed if isinstance(parsed, dict) else None
-    details = _parse_status(data)
+        if not details:
+            msg = f"the answer to {verb} {kind} is no JSON object: is a proxy in front of the Kubernetes API?"
+            raise ClusterError(msg, status)
+        return details
     if status == 404 and verb != "POST":
         return None
     message = str(details.get("message") or f"HTTP {status}")
     text = f"the Kubernetes API refused {verb} {kind}: {message}"
     reason = str(details.get("reason") or "")
-    if status == 409:
+    if status == 409 or (status == 422 and _is_about_uid(details)):
         raise Conflict(text, status, reason)
     raise ClusterError(text, status, reason)
 
 
-def _parse_status(data: bytes) -> Mapping[str, Any]:
+def _is_about_uid(details: Mapping[str, Any]) -> bool:
+    """A patch with another object's uid is refused as an attempt to change it."""
+    causes = (details.get("details") or {}).get("causes") or ()
+    return any(cause.get("field") == "metadata.uid" for cause in causes)
+
+
+def _parse_object(data: bytes) -> Json:
+    """The answer as a JSON object; {} = it is none."""
     try:
         parsed = json.loads(data)
     except ValueError:

@@ -53,9 +53,12 @@ class Cluster(Protocol):
         ...
 
     async def patch(self, key: ObjectKey, patch: Json) -> Json | None:
-        """JSON merge patch; None = there is no such object. A resourceVersion in it makes it fail with Conflict."""
+        """JSON merge patch; None = there is no such object. Another resourceVersion or uid in it fails with Conflict."""
         ...
 
     async def patch_status(self, key: ObjectKey, patch: Json) -> Json | None:
-        """JSON merge patch of the status subresource; None = there is no such object."""
+        """JSON merge patch of the status subresource; None = there is no such object.
+
+        Another resourceVersion in it fails with Conflict; a uid alone does not: API servers ignore it here.
+        """
         ...

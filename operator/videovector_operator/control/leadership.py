@@ -52,7 +52,7 @@ class BoundedLeaseLock(LeaseLock):
 
     @override
     async def create(self, name: str, namespace: str, election_record: Any) -> bool:
-        """Create the Lease. (LeaseLock's own create passes ``pretty=True``, which client 37 refuses.)"""
+        """Create the Lease. LeaseLock's own create passes ``pretty=True``, which client 37 refuses."""
         body = V1Lease(metadata=V1ObjectMeta(name=name), spec=self.update_lease(election_record))
         return await _bounded(self._create(namespace, body))
 

@@ -15,8 +15,8 @@ import structlog
 from pydantic import ValidationError
 
 from videovector_operator.api.kinds import BY_KIND
-from videovector_operator.api.v1alpha1.common import ObjectMeta, Resource, Status
-from videovector_operator.api.v1alpha1.reasons import Reason
+from videovector_operator.api.v1alpha1.common import Condition, ObjectMeta, Resource, Status
+from videovector_operator.api.v1alpha1.reasons import ConditionType, Reason
 from videovector_operator.cluster.cache import CachedCluster
 from videovector_operator.cluster.port import Json
 from videovector_operator.control.publish import publish_status
@@ -106,7 +106,7 @@ class Processor:
         return wrote
 
     async def _publish_failure(self, key: ObjectKey, body: Json, resource: AnyResource, error: Exception) -> Result:
-        failure = classify_failure(error)
+        failure = classify_failure(error, succeeded=_succeeded_of(resource.status))
         if not isinstance(error, VideoVectorError):
             _log.exception("reconcile failed", object=str(key))
         else:
@@ -135,7 +135,9 @@ class Processor:
         verdict = conditions.stalled(Reason.INVALID_SPEC, message)
         status = Status(
             observed_generation=meta.generation,
-            conditions=conditions.build_conditions(verdict, previous=(), generation=meta.generation, now=self.clock()),
+            conditions=conditions.build_conditions(
+                verdict, previous=_conditions_of(body), generation=meta.generation, now=self.clock()
+            ),
         )
         wrote = await publish_status(self.cluster, key, meta.uid, status)
         return Result("invalid", None, wrote)
@@ -157,6 +159,20 @@ class Processor:
             failures, first=_FIRST_RETRY_SECONDS, cap=_RETRY_CAP_SECONDS, random_unit=self.random_unit()
         )
         return max(wait, at_least)
+
+
+def _succeeded_of(status: Status) -> conditions.Truth | None:
+    """What a run's status says of its success: a failed look takes nothing of it back."""
+    found = conditions.find_condition(status.conditions, ConditionType.SUCCEEDED)
+    return None if found is None else found.status
+
+
+def _conditions_of(body: Json) -> tuple[Condition, ...]:
+    """The conditions that the object has, if they can be read: a look that changes nothing must write nothing."""
+    try:
+        return Status.model_validate(body.get("status") or {}).conditions
+    except ValidationError:
+        return ()
 
 
 def parse_resource(kind: str, body: Json) -> AnyResource:

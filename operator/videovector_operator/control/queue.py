@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 KeyT = TypeVar("KeyT")
+_STALE_ALLOWED = 64
 
 
 class WorkQueue(Generic[KeyT]):
@@ -67,7 +68,14 @@ class WorkQueue(Generic[KeyT]):
         if known is None or due < known:
             self._due[key] = due
             heapq.heappush(self._heap, (due, next(self._order), key))
+            self._drop_stale()
             self._changed.set()
+
+    def _drop_stale(self) -> None:
+        """A key that came sooner leaves its delayed entry behind: keep the heap within twice the delayed keys."""
+        if len(self._heap) > 2 * len(self._due) + _STALE_ALLOWED:
+            self._heap = [entry for entry in self._heap if self._due.get(entry[2]) == entry[0]]
+            heapq.heapify(self._heap)
 
     async def get(self) -> KeyT:
         """Wait for the next key; call `done` when it has been dealt with."""

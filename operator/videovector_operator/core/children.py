@@ -195,26 +195,35 @@ def build_catalog_secret(job_manifest: Mapping[str, Any], dsn: str) -> Json:
 
 
 def overlay(base: Json, patch: Mapping[str, Any]) -> Json:
-    """Lay ``patch`` over ``base``: objects are merged, lists of named objects are merged by name, all else is replaced."""
+    """Lay ``patch`` over ``base``: objects are merged, lists of named objects are merged by name (mounts by
+    their path), all else is replaced."""
     result = dict(base)
     for key, value in patch.items():
         old = result.get(key)
         if isinstance(old, dict) and isinstance(value, Mapping):
             result[key] = overlay(old, value)
-        elif _is_named(old) and _is_named(value):
-            result[key] = _overlay_named(old, value)
+        elif (identity := _identity_of(old, value)) is not None:
+            result[key] = _overlay_list(old, value, identity)
         else:
             result[key] = value
     return result
 
 
-def _is_named(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(item, Mapping) and "name" in item for item in value)
+def _identity_of(old: object, new: object) -> str | None:
+    """The field that tells the items of both lists apart; None = they are no such lists. One volume may be mounted twice."""
+    for field_name in ("mountPath", "name"):
+        if _is_list_by(field_name, old) and _is_list_by(field_name, new):
+            return field_name
+    return None
 
 
-def _overlay_named(base: Any, patch: Any) -> list[Any]:
-    changes = {item["name"]: item for item in patch}
-    merged = [overlay(item, changes.pop(item["name"])) if item["name"] in changes else item for item in base]
+def _is_list_by(field_name: str, value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, Mapping) and field_name in item for item in value)
+
+
+def _overlay_list(base: Any, patch: Any, identity: str) -> list[Any]:
+    changes = {item[identity]: item for item in patch}
+    merged = [overlay(item, changes.pop(item[identity])) if item[identity] in changes else item for item in base]
     return [*merged, *changes.values()]
 
 

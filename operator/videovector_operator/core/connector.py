@@ -41,28 +41,45 @@ def decide_test(connector: Connector, *, credentials_version: str | None, now: d
     ==============================================  ====
     paused                                          no
     never tested, or tested for an older generation yes
+    published something else since the last test    yes
     other credentials than at the last test         yes
     a new requestedAt token                         yes
     nextTestAt is past                              yes
     ==============================================  ====
     """
-    status = connector.status
     if connector.is_paused:
         return TestDecision(due=False, why="paused")
-    if status.last_tested_at is None or _tested_generation(status) != connector.metadata.generation:
-        return TestDecision(due=True, why="new or changed")
-    if status.observed_credentials != credentials_version:
-        return TestDecision(due=True, why="credentials changed")
-    if connector.request_token is not None and connector.request_token != status.last_handled_request:
-        return TestDecision(due=True, why="requested")
-    if status.next_test_at is None or status.next_test_at <= now:
-        return TestDecision(due=True, why="interval")
-    return TestDecision(due=False, why="not yet")
+    why = _why_test(connector, credentials_version, now)
+    return TestDecision(due=why is not None, why=why or "not yet")
+
+
+def _why_test(connector: Connector, credentials_version: str | None, now: datetime) -> str | None:
+    status = connector.status
+    token = connector.request_token
+    reasons = (
+        (
+            status.last_tested_at is None or _tested_generation(status) != connector.metadata.generation,
+            "new or changed",
+        ),
+        (not _speaks_of_last_test(status), "paused or failed before"),
+        (status.observed_credentials != credentials_version, "credentials changed"),
+        (token is not None and token != status.last_handled_request, "requested"),
+        (status.next_test_at is None or status.next_test_at <= now, "interval"),
+    )
+    return next((why for is_due, why in reasons if is_due), None)
 
 
 def _tested_generation(status: ConnectorStatus) -> int:
     found = conditions.find_condition(status.conditions, ConditionType.READY)
     return found.observed_generation if found is not None else -1
+
+
+def _speaks_of_last_test(status: ConnectorStatus) -> bool:
+    """False when a pause or a failed look was published since the last test: its verdict must be found again."""
+    found = conditions.find_condition(status.conditions, ConditionType.READY)
+    if found is None:
+        return False
+    return found.status == "True" if status.last_test_result == "passed" else found.message == status.last_test_error
 
 
 def location_of(connector: Connector) -> str:
@@ -134,7 +151,7 @@ def keep_paused(connector: Connector, now: datetime) -> ConnectorStatus:
     """Status of a paused Connector: what the last test said stays; one never tested says that it waits."""
     old = connector.status
     identity = names.connector_id(connector.metadata.namespace, connector.metadata.name)
-    if old.conditions and _tested_generation(old) == connector.metadata.generation:
+    if _speaks_of_last_test(old) and _tested_generation(old) == connector.metadata.generation:
         return old.model_copy(update={"id": identity})
     verdict = conditions.progressing(
         Reason.PAUSED, f"paused: remove the annotation {names.PAUSED} to test the connection"

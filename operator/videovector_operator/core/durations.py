@@ -15,4 +15,8 @@ def parse_duration(text: str) -> timedelta:
     if not parts or "".join(number + unit for number, unit in parts) != text:
         msg = f"{text!r} is not a duration; write for instance 30s, 10m or 1h30m"
         raise ValueError(msg)
-    return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
+    try:
+        return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
+    except OverflowError:
+        msg = f"{text!r} is longer than any duration can be"
+        raise ValueError(msg) from None

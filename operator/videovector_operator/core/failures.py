@@ -38,9 +38,9 @@ def classify_failure(error: Exception, *, succeeded: Truth | None = None) -> Fai
     because nobody has checked it for secrets.
     """
     if isinstance(error, errors.Stalled):
-        return Failure(conditions.stalled(Reason(error.reason), error.message, succeeded), None)
+        return Failure(conditions.stalled(_word(error.reason), error.message, succeeded), None)
     if isinstance(error, errors.Waiting):
-        verdict = conditions.progressing(Reason(error.reason), error.message, succeeded)
+        verdict = conditions.progressing(_word(error.reason), error.message, succeeded)
         return Failure(verdict, error.retry_after)
     for kind, reason in _USER_ONLY:
         if isinstance(error, kind):
@@ -54,3 +54,8 @@ def classify_failure(error: Exception, *, succeeded: Truth | None = None) -> Fai
             return Failure(conditions.retrying(reason, error.message, succeeded), wait)
     message = f"internal error ({type(error).__name__}); it will be tried again, details are in the operator's log"
     return Failure(conditions.retrying(Reason.INTERNAL_ERROR, message, succeeded), 0.0)
+
+
+def _word(reason: str) -> Reason:
+    """The reason as a word of the vocabulary; one that is not in it must not hide the message."""
+    return Reason(reason) if reason in set(Reason) else Reason.INTERNAL_ERROR

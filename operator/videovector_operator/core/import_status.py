@@ -13,13 +13,15 @@ from videovector_operator.api.v1alpha1.importjob import (
     ImportProgress,
     SkippedFile,
 )
-from videovector_operator.api.v1alpha1.reasons import Phase, Reason
+from videovector_operator.api.v1alpha1.reasons import ConditionType, Phase, Reason
 from videovector_operator.core import conditions, names
 from videovector_operator.core.conditions import Verdict, shorten
-from videovector_operator.core.importjob import ChildJob, Observed
+from videovector_operator.core.importjob import ChildJob, Observed, has_ended
 from videovector_operator.core.records import RunState, RunSummary
 
 _STARTING_REASONS = {RunState.PENDING: Reason.PENDING, RunState.SCANNING: Reason.SCANNING}
+_ENDINGS: dict[str, Reason] = {Phase.COMPLETED: Reason.COMPLETED, Phase.CANCELLED: Reason.CANCELLED}
+_LONGEST_ETA_SECONDS = 10 * 365 * 86_400
 _PHASES = {
     RunState.PENDING: Phase.PENDING,
     RunState.SCANNING: Phase.SCANNING,
@@ -42,6 +44,8 @@ def summarize_import(
 ) -> ImportJobStatus:
     """Build the status from what is seen after the actions. ``blocked`` speaks when there is no run."""
     run = observed.run
+    if run is None and has_ended(job):
+        return _keep_ended(job, now)
     verdict = judge_run(job, run, observed.child) if run is not None else blocked
     if verdict is None:
         verdict = conditions.progressing(Reason.PENDING, "the run is about to be created", "Unknown")
@@ -66,6 +70,31 @@ def _base_status(job: ImportJob, verdict: Verdict, now: datetime) -> ImportJobSt
         job_name=old.job_name,
         completed_at=_completed_at_without_run(old, verdict, now),
     )
+
+
+def _keep_ended(job: ImportJob, now: datetime) -> ImportJobStatus:
+    """Status of a run that has ended and that the catalog no longer knows (its Index was deleted): it stays as it was."""
+    old = job.status
+    verdict = _verdict_of(old)
+    generation = job.metadata.generation
+    built = conditions.build_conditions(verdict, previous=old.conditions, generation=generation, now=now)
+    changes = {"observed_generation": generation, "conditions": built, "last_handled_request": job.request_token}
+    return old.model_copy(update=changes)
+
+
+def _verdict_of(status: ImportJobStatus) -> Verdict:
+    """The verdict that an ended run was published with; made from its phase when a failed look was published since."""
+    found = conditions.find_condition(status.conditions, ConditionType.READY)
+    reason, message = (
+        _ENDINGS.get(status.phase, Reason.WORKER_FAILED),
+        "the run has ended; the catalog knows it no more",
+    )
+    is_final = found is not None and not conditions.is_true(status.conditions, ConditionType.RECONCILING)
+    if found is not None and is_final and found.reason in set(Reason):
+        reason, message = Reason(found.reason), found.message
+    if status.phase == Phase.COMPLETED.value:
+        return conditions.ready(reason, message, "True")
+    return conditions.stalled(reason, message, "False")
 
 
 def _completed_at_without_run(old: ImportJobStatus, verdict: Verdict, now: datetime) -> datetime | None:
@@ -159,15 +188,17 @@ def _rate(run: RunSummary, done: int, now: datetime) -> float | None:
 def _eta(run: RunSummary, done: int, rate: float | None) -> datetime | None:
     if not run.scan_done or not rate:
         return None
-    left = max(run.counters.total - done, 0)
-    return (run.updated_at + timedelta(seconds=left / rate)).replace(microsecond=0)
+    seconds = max(run.counters.total - done, 0) / rate
+    if seconds > _LONGEST_ETA_SECONDS:
+        return None
+    return (run.updated_at + timedelta(seconds=seconds)).replace(microsecond=0)
 
 
 def judge_run(job: ImportJob, run: RunSummary, child: ChildJob | None) -> Verdict:
     """Say what the state of the run means for the ImportJob."""
     match run.state:
         case RunState.COMPLETED:
-            reason = Reason(run.reason) if run.reason else Reason.COMPLETED
+            reason = Reason(run.reason) if run.reason in set(Reason) else Reason.COMPLETED
             return conditions.ready(reason, run.message or _counts(run), "True")
         case RunState.CANCELLED:
             return conditions.stalled(Reason.CANCELLED, f"cancelled; what was imported stays ({_counts(run)})", "False")

@@ -13,7 +13,7 @@ from typing import Any
 from videovector_operator.api.v1alpha1.connector import Connector
 from videovector_operator.api.v1alpha1.importjob import ImportJob
 from videovector_operator.api.v1alpha1.index import Index
-from videovector_operator.api.v1alpha1.reasons import ConditionType, Reason
+from videovector_operator.api.v1alpha1.reasons import ConditionType, Phase, Reason
 from videovector_operator.core import conditions, names
 from videovector_operator.core.conditions import Verdict
 from videovector_operator.core.connector import location_of
@@ -22,6 +22,7 @@ from videovector_operator.core.records import RunSpec, RunState, RunSummary
 from videovector_operator.errors import Stalled
 
 Manifest = Mapping[str, Any]
+_ENDED = (Phase.COMPLETED, Phase.FAILED, Phase.CANCELLED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,7 @@ def decide_import(job: ImportJob, observed: Observed) -> Decision:
     seen                                    do
     ======================================  ====================================================
     the run has ended                       nothing (keep the Job's ttl as asked)
+    no run, but the status says it ended    the same: its Index was deleted with all runs
     no run yet, cancel                      nothing: cancelled before it began
     no run yet, references not usable       nothing: stalled or waiting
     no run yet                              create run and Job (a paused one: the run only later)
@@ -117,11 +119,16 @@ def decide_import(job: ImportJob, observed: Observed) -> Decision:
     ======================================  ====================================================
     """
     run = observed.run
-    if run is not None and run.state.is_terminal:
+    if has_ended(job) if run is None else run.state.is_terminal:
         return Decision(_tidy_child(job, observed.child, suspend=False))
     if run is None:
         return _decide_start(job, observed)
     return Decision(_decide_running(job, observed, run))
+
+
+def has_ended(job: ImportJob) -> bool:
+    """True when the status says that the run is over."""
+    return job.status.phase in _ENDED
 
 
 def _decide_start(job: ImportJob, observed: Observed) -> Decision:

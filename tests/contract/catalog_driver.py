@@ -5,18 +5,20 @@ from __future__ import annotations
 import dataclasses
 from typing import Protocol
 
-from tests.contract.catalog_samples import failed, imported, scan, work
+from tests.contract.catalog_samples import failed, imported, observe, scan, work
 from videovector_operator.catalog.fake import FakeCatalog
 from videovector_operator.catalog.port import OperatorCatalog
 from videovector_operator.catalog.postgres import PostgresCatalog
 from videovector_operator.core.names import media_id
-from videovector_operator.core.records import FileOutcome, KindTotals, RunCounters, RunState
+from videovector_operator.core.records import FileOutcome, FileState, KindTotals, RunCounters, RunFile, RunState
 
 
 class Driver(Protocol):
     """Puts a run into a state, whatever the catalog is."""
 
-    catalog: OperatorCatalog
+    @property
+    def catalog(self) -> OperatorCatalog:
+        """The catalog that the test asks."""
 
     async def start(self, run_id: str) -> None:
         """Begin the run."""
@@ -44,8 +46,7 @@ class PostgresDriver:
         await scan(self.catalog, paths, run_id)
 
     async def do_files(self, run_id: str, *, imports: list[str], failures: list[str]) -> None:
-        run = await self.catalog.observe_run(run_id)
-        assert run is not None
+        run = await observe(self.catalog, run_id)
         results = [*(imported(path, index_id=run.index_id) for path in imports), *(failed(path) for path in failures)]
         await work(self.catalog, results, run_id)
 
@@ -67,8 +68,7 @@ class FakeDriver:
         self.catalog.set_run(run_id, state=RunState.IMPORTING, scan_done=True, counters=RunCounters(total=len(paths)))
 
     async def do_files(self, run_id: str, *, imports: list[str], failures: list[str]) -> None:
-        run = await self.catalog.observe_run(run_id)
-        assert run is not None
+        run = await observe(self.catalog, run_id)
         counters = dataclasses.replace(
             run.counters,
             imported=len(imports),
@@ -81,6 +81,8 @@ class FakeDriver:
             media_ids=tuple(media_id(run.index_id, "s3://bucket", path, "v1") for path in sorted(imports)),
             failed_files=tuple(FileOutcome(path, "UnreadableMedia", "not media", 1) for path in sorted(failures)),
         )
+        done = {**dict.fromkeys(imports, FileState.IMPORTED), **dict.fromkeys(failures, FileState.FAILED)}
+        self.catalog.set_files(run_id, [RunFile(path, 100, state, attempts=1) for path, state in done.items()])
         self.catalog.set_totals(run.index_id, {"video": KindTotals(len(imports), 100 * len(imports))})
 
     async def finish(self, run_id: str) -> None:

@@ -5,9 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
-from videovector_operator.catalog.port import WorkerCatalog
+from videovector_operator.catalog.port import OperatorCatalog, WorkerCatalog
 from videovector_operator.core.names import media_id
-from videovector_operator.core.records import Candidate, FileResult, FileState, MediaRecord, RunControl, RunSpec
+from videovector_operator.core.records import (
+    Candidate,
+    FileResult,
+    FileState,
+    MediaRecord,
+    RunControl,
+    RunSpec,
+    RunSummary,
+)
 
 LEASE = timedelta(minutes=5)
 MODIFIED = datetime(2026, 7, 1, 12, tzinfo=UTC)
@@ -48,6 +56,13 @@ def failed(path: str) -> FileResult:
 
 def skipped(path: str) -> FileResult:
     return FileResult(path, FileState.SKIPPED, reason="UnsupportedType", message="no video, audio or image")
+
+
+async def observe(catalog: OperatorCatalog, run_id: str = "job_1", *, list_limit: int = 50) -> RunSummary:
+    """Read a run that is there."""
+    run = await catalog.observe_run(run_id, list_limit=list_limit)
+    assert run is not None
+    return run
 
 
 async def begin(catalog: WorkerCatalog, run_id: str = "job_1", owner: str = "w1") -> None:

@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
+from tests.contract.catalog_tables import Tables
 from tools.testservers import PostgresServer
 from videovector_operator.catalog.migrate import migrate
 from videovector_operator.catalog.postgres import PostgresCatalog
@@ -50,24 +51,6 @@ def dsn(postgres_server: PostgresServer, migrated_template: str) -> Iterator[str
 async def catalog(dsn: str) -> AsyncIterator[PostgresCatalog]:
     async with PostgresCatalog(dsn, max_connections=8) as opened:
         yield opened
-
-
-class Tables:
-    """The tables as a test sees them, past the catalog."""
-
-    def __init__(self, connection: psycopg.AsyncConnection[dict[str, object]]) -> None:
-        self._connection = connection
-
-    async def rows(self, statement: str, *values: object) -> list[dict[str, object]]:
-        return await (await self._connection.execute(statement.encode(), values)).fetchall()
-
-    async def value(self, statement: str, *values: object) -> object:
-        (row,) = await self.rows(statement, *values)
-        (value,) = row.values()
-        return value
-
-    async def change(self, statement: str, *values: object) -> int:
-        return (await self._connection.execute(statement.encode(), values)).rowcount
 
 
 @pytest.fixture

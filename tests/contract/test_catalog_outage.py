@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import TypeVar
 
 import pytest
 
@@ -14,17 +16,18 @@ from videovector_operator.errors import CatalogUnavailable
 
 pytestmark = pytest.mark.contract
 
+T = TypeVar("T")
 IMPATIENT = Timeouts(connection=2.0, reconnect=1.0)
 
 
 @pytest.fixture(scope="module")
-def own_server():
+def own_server() -> Iterator[PostgresServer]:
     with PostgresServer(f"catalog-outage-{os.getpid()}") as server:
         yield server
 
 
 @pytest.fixture
-async def own_catalog(own_server):
+async def own_catalog(own_server: PostgresServer) -> AsyncIterator[PostgresCatalog]:
     own_server.start()
     dsn = await asyncio.to_thread(own_server.create_database, "outage")
     await asyncio.to_thread(migrate, dsn)
@@ -34,8 +37,8 @@ async def own_catalog(own_server):
     own_server.drop_database("outage")
 
 
-async def eventually(call, seconds=30):
-    async with asyncio.timeout(seconds):
+async def eventually(call: Callable[[], Awaitable[T]]) -> T:
+    async with asyncio.timeout(30):
         while True:
             try:
                 return await call()
@@ -43,7 +46,9 @@ async def eventually(call, seconds=30):
                 await asyncio.sleep(0.1)
 
 
-async def test_work_goes_on_after_a_restart_and_nothing_is_lost_or_doubled(own_catalog, own_server):
+async def test_work_goes_on_after_a_restart_and_nothing_is_lost_or_doubled(
+    own_catalog: PostgresCatalog, own_server: PostgresServer
+) -> None:
     await own_catalog.ensure_run(make_spec())
     await scan(own_catalog, ["a", "b"])
     await own_catalog.claim_files("job_1", "w1", 1, LEASE)
@@ -59,7 +64,9 @@ async def test_work_goes_on_after_a_restart_and_nothing_is_lost_or_doubled(own_c
     assert [file.path for file in await own_catalog.claim_files("job_1", "w1", 5, LEASE)] == ["b"]
 
 
-async def test_a_listener_ends_with_catalog_unavailable(own_catalog, own_server):
+async def test_a_listener_ends_with_catalog_unavailable(
+    own_catalog: PostgresCatalog, own_server: PostgresServer
+) -> None:
     await own_catalog.ensure_run(make_spec())
     changes = own_catalog.listen()
     first = asyncio.ensure_future(anext(changes))
@@ -69,7 +76,7 @@ async def test_a_listener_ends_with_catalog_unavailable(own_catalog, own_server)
             await asyncio.sleep(0.02)
     await first
 
-    async def drain():
+    async def drain() -> None:
         async for _ in changes:
             pass
 
@@ -81,7 +88,7 @@ async def test_a_listener_ends_with_catalog_unavailable(own_catalog, own_server)
         await anext(changes)
 
 
-async def test_a_server_that_was_never_there():
+async def test_a_server_that_was_never_there() -> None:
     async with PostgresCatalog("postgresql://someone:hunter2@127.0.0.1:9/none", timeouts=IMPATIENT) as catalog:
         with pytest.raises(CatalogUnavailable) as caught:
             await catalog.ping()

@@ -1,11 +1,15 @@
 """The queries of the hot path read the small partial indexes, however many files are done."""
 
 import json
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from tests.contract.catalog_samples import LEASE, make_candidate, make_spec, scan
+from tests.contract.catalog_tables import Tables
 from videovector_operator.catalog.files import CLAIM
+from videovector_operator.catalog.postgres import PostgresCatalog
 
 pytest_plugins = ["tests.contract.catalog_servers"]
 pytestmark = pytest.mark.contract
@@ -13,14 +17,14 @@ pytestmark = pytest.mark.contract
 DONE = 20_000
 
 
-def nodes(plan):
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield plan
     for child in plan.get("Plans", []):
         yield from nodes(child)
 
 
 @pytest.mark.parametrize("analysed", [True, False], ids=["with statistics", "without statistics"])
-async def test_claiming_reads_only_what_is_open(catalog, tables, analysed):
+async def test_claiming_reads_only_what_is_open(catalog: PostgresCatalog, tables: Tables, analysed: bool) -> None:
     await catalog.ensure_run(make_spec())
     await scan(catalog, [make_candidate(f"{number:06}", skip="UnsupportedType") for number in range(DONE)])
     await tables.change("UPDATE run_files SET state = 'pending' WHERE path < '000100'")

@@ -1,7 +1,7 @@
 """`FakeCatalog`: the operator's face in memory, for tests of what stands before the catalog.
 
 The contract suite runs over it and over PostgreSQL. What workers would do is done by its own setters (`start`, `set_run`,
-`set_totals`, `finish`); ``outage`` makes every method raise. No SQL and no I/O may enter.
+`set_files`, `set_totals`, `finish`, `fail`); ``outage`` makes every method raise. No SQL and no I/O may enter.
 """
 
 from __future__ import annotations
@@ -25,10 +25,12 @@ from videovector_operator.catalog.outcome import (
 )
 from videovector_operator.catalog.port import OperatorCatalog
 from videovector_operator.core.records import (
+    FileState,
     IndexSummary,
     KindTotals,
     RunControl,
     RunCounters,
+    RunFile,
     RunSpec,
     RunState,
     RunSummary,
@@ -52,6 +54,7 @@ class FakeCatalog(OperatorCatalog):
         self._now = now
         self._specs: dict[str, RunSpec] = {}
         self._runs: dict[str, RunSummary] = {}
+        self._files: dict[str, list[RunFile]] = {}
         self._totals: dict[str, dict[str, KindTotals]] = {}
         self._listeners: set[asyncio.Queue[str]] = set()
 
@@ -66,6 +69,10 @@ class FakeCatalog(OperatorCatalog):
     def set_run(self, run_id: str, **changes: Any) -> None:
         """Replace fields of the run's summary (counters, scan_done, current_file, failed_files, ...)."""
         self._change(run_id, **changes)
+
+    def set_files(self, run_id: str, files: Sequence[RunFile]) -> None:
+        """Replace the run's full list of files; its counters and bounded lists stay as they are."""
+        self._files[run_id] = sorted(files, key=lambda file: file.path)
 
     def set_totals(self, index_id: str, by_kind: Mapping[str, KindTotals]) -> None:
         """Replace the index's media totals; kinds not named are zero."""
@@ -109,6 +116,7 @@ class FakeCatalog(OperatorCatalog):
         self._check()
         for run_id in [run.run_id for run in self._runs.values() if run.index_id == index_id]:
             del self._runs[run_id], self._specs[run_id]
+            self._files.pop(run_id, None)
         self.indexes.pop(index_id, None)
         return sum(totals.count for totals in self._totals.pop(index_id, {}).values())
 
@@ -177,6 +185,14 @@ class FakeCatalog(OperatorCatalog):
         since = self._now() - within
         changed = sorted((run for run in self._runs.values() if run.updated_at > since), key=lambda run: run.updated_at)
         return [(run.namespace, run.name, run.index_id) for run in changed[:1000]]
+
+    @override
+    async def list_run_files(
+        self, run_id: str, *, state: FileState | None = None, after: str = "", limit: int = 1000
+    ) -> Sequence[RunFile]:
+        self._check()
+        behind = [file for file in self._files.get(run_id, ()) if file.path > after and state in (None, file.state)]
+        return behind[:limit]
 
     @override
     async def listen(self) -> AsyncIterator[str]:

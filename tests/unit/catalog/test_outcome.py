@@ -11,7 +11,7 @@ from videovector_operator.catalog.outcome import (
 from videovector_operator.core.records import RunControl, RunCounters, RunSpec, RunState
 
 
-def spec(threshold=None, prefix=""):
+def spec(threshold: str | None = None, prefix: str = "") -> RunSpec:
     return RunSpec(
         "job_1",
         "default",
@@ -26,7 +26,15 @@ def spec(threshold=None, prefix=""):
     )
 
 
-def control(total=0, imported=0, failed=0, skipped=0, *, scan_done=True, cancel=False):
+def control(
+    total: int = 0,
+    imported: int = 0,
+    failed: int = 0,
+    skipped: int = 0,
+    *,
+    scan_done: bool = True,
+    cancel: bool = False,
+) -> RunControl:
     return RunControl(RunState.IMPORTING, cancel, scan_done, RunCounters(total, imported, failed, skipped))
 
 
@@ -46,7 +54,7 @@ def control(total=0, imported=0, failed=0, skipped=0, *, scan_done=True, cancel=
         pytest.param("many", 10, 10, True, False, id="text that is no threshold tolerates everything"),
     ],
 )
-def test_threshold(threshold, total, failed, scan_done, expected):
+def test_threshold(threshold: str | None, total: int, failed: int, scan_done: bool, expected: bool) -> None:
     assert is_over_threshold(threshold, RunCounters(total=total, failed=failed), scan_done=scan_done) is expected
 
 
@@ -77,23 +85,23 @@ def test_threshold(threshold, total, failed, scan_done, expected):
         ),
     ],
 )
-def test_endings(given, state, reason, message):
+def test_endings(given: RunControl, state: RunState, reason: str, message: str) -> None:
     assert decide_ending(spec(), given) == Ending(state, reason, message)
 
 
 @pytest.mark.parametrize("given", [control(3, 1), control(0, scan_done=False), control(2, 2, scan_done=False)])
-def test_goes_on_while_files_are_open_or_the_scan_is(given):
+def test_goes_on_while_files_are_open_or_the_scan_is(given: RunControl) -> None:
     assert decide_ending(spec(), given) is None
 
 
-def test_the_prefix_is_named_when_nothing_matches():
+def test_the_prefix_is_named_when_nothing_matches() -> None:
     ending = decide_ending(spec(prefix="a/b"), control())
 
     assert ending is not None
     assert ending.message == 'No object whose key starts with "a/b" matches the pattern "*.mp4".'
 
 
-def test_too_many_failures_end_the_run_while_files_are_open():
+def test_too_many_failures_end_the_run_while_files_are_open() -> None:
     ending = decide_early_ending(spec("1"), control(10, 1, 2, scan_done=False))
 
     assert ending is not None
@@ -102,7 +110,7 @@ def test_too_many_failures_end_the_run_while_files_are_open():
     assert decide_ending(spec("1"), control(10, 1, 2, scan_done=False)) == ending
 
 
-def test_cancellation_comes_before_the_threshold():
+def test_cancellation_comes_before_the_threshold() -> None:
     given = control(10, 1, 9, cancel=True)
 
     assert decide_early_ending(spec("1"), given) is None
@@ -121,5 +129,5 @@ def test_cancellation_comes_before_the_threshold():
         (RunState.FAILED, "SourceUnusable", RunEvent.FAILED),
     ],
 )
-def test_events_of_endings(state, reason, event):
+def test_events_of_endings(state: RunState, reason: str, event: RunEvent) -> None:
     assert event_of(Ending(state, reason, "")) is event

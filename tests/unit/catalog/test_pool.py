@@ -4,7 +4,7 @@ from videovector_operator.catalog.postgres import PostgresCatalog
 from videovector_operator.errors import CatalogUnavailable
 
 
-async def test_a_dsn_that_cannot_be_read_is_refused_without_being_quoted():
+async def test_a_dsn_that_cannot_be_read_is_refused_without_being_quoted() -> None:
     with pytest.raises(CatalogUnavailable) as caught:
         PostgresCatalog("host=db password=hunter2 hunter2")
 

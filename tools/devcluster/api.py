@@ -24,7 +24,7 @@ class Api:
         self, method: str, path: str, body: Json | None = None, *, kind: str = "application/json"
     ) -> tuple[int, str]:
         """Answer the status and the text, whatever they are."""
-        connection = http.client.HTTPSConnection(self._layout.server_ip, 443, timeout=10, context=self._tls())
+        connection = http.client.HTTPSConnection(self._layout.server_ip, 443, timeout=10, context=self.tls())
         try:
             payload = None if body is None else json.dumps(body)
             connection.request(method, path, payload, {"Content-Type": kind, "Accept": "application/json"})
@@ -64,7 +64,7 @@ class Api:
         if status != http.HTTPStatus.NOT_FOUND:
             self._decoded("DELETE", path, status, text)
 
-    def _tls(self) -> ssl.SSLContext:
+    def tls(self) -> ssl.SSLContext:
         """Made at the first request: a cluster that was never started has no keys to read."""
         if self._context is None:
             pki = self._layout.pki

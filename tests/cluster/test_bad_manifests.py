@@ -1,0 +1,134 @@
+"""Bad manifests are refused at ``kubectl apply`` with a message that names the field and the fix."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.support.world import World
+from tools.devcluster.errors import DevClusterError
+
+S3 = {"bucket": "media", "region": "us-east-1"}
+CONNECTOR = {"provider": "s3", "s3": S3}
+IMPORT = {"connectorRef": {"name": "c"}, "indexRef": {"name": "i"}}
+
+REFUSED = {
+    "an unknown provider": ("Connector", {**CONNECTOR, "provider": "ftp"}, ["spec.provider", '"s3"']),
+    "no provider": ("Connector", {"s3": S3}, ["spec.provider", "Required"]),
+    "no provider block": ("Connector", {"provider": "s3"}, ["exactly one provider block", "spec.s3"]),
+    "a second provider block": ("Connector", {**CONNECTOR, "gcs": {"bucket": "b"}}, ["spec.gcs"]),
+    "an empty bucket": ("Connector", {**CONNECTOR, "s3": {**S3, "bucket": ""}}, ["spec.s3.bucket"]),
+    "a bucket given as a URL": ("Connector", {**CONNECTOR, "s3": {**S3, "bucket": "s3://media"}}, ["spec.s3.bucket"]),
+    "no region": ("Connector", {**CONNECTOR, "s3": {"bucket": "media"}}, ["spec.s3.region", "Required"]),
+    "an endpoint without a scheme": (
+        "Connector",
+        {**CONNECTOR, "s3": {**S3, "endpoint": "minio.example.com:9000"}},
+        ["spec.s3.endpoint"],
+    ),
+    "credentials in the endpoint": (
+        "Connector",
+        {**CONNECTOR, "s3": {**S3, "endpoint": "http://key:secret@minio"}},
+        ["must not hold credentials", "credentialsSecretRef"],
+    ),
+    "an unknown scope": ("Connector", {**CONNECTOR, "scopes": ["read"]}, ["spec.scopes[0]", '"import"']),
+    "no scope at all": ("Connector", {**CONNECTOR, "scopes": []}, ["spec.scopes"]),
+    "a scope twice": ("Connector", {**CONNECTOR, "scopes": ["import", "import"]}, ["spec.scopes[1]", "Duplicate"]),
+    "an unknown import mode": ("Connector", {**CONNECTOR, "importMode": "newest"}, ["spec.importMode", '"new_only"']),
+    "an escape in exportBasePath": (
+        "Connector",
+        {**CONNECTOR, "exportBasePath": "exports/../../etc"},
+        ["spec.exportBasePath", "without empty, '.' or '..' segments"],
+    ),
+    "an absolute exportBasePath": ("Connector", {**CONNECTOR, "exportBasePath": "/exports"}, ["spec.exportBasePath"]),
+    "an interval that is no duration": (
+        "Connector",
+        {**CONNECTOR, "validationInterval": "ten minutes"},
+        ["spec.validationInterval"],
+    ),
+    "an interval that is too short": (
+        "Connector",
+        {**CONNECTOR, "validationInterval": "1s"},
+        ["validationInterval must lie between 10s and 168h"],
+    ),
+    "an unknown deletion policy": ("Index", {"deletionPolicy": "Keep"}, ["spec.deletionPolicy", '"Retain"']),
+    "a display name that is too long": ("Index", {"displayName": "x" * 256}, ["spec.displayName", "255"]),
+    "no connector reference": ("ImportJob", {"indexRef": {"name": "i"}}, ["spec.connectorRef", "Required"]),
+    "an empty index reference": ("ImportJob", {**IMPORT, "indexRef": {"name": ""}}, ["spec.indexRef.name"]),
+    "no worker at all": ("ImportJob", {**IMPORT, "parallelism": 0}, ["spec.parallelism"]),
+    "a pattern that is too long": ("ImportJob", {**IMPORT, "filePattern": "x" * 513}, ["spec.filePattern", "512"]),
+    "an empty pattern": ("ImportJob", {**IMPORT, "filePattern": ""}, ["spec.filePattern"]),
+    "a threshold over 100 %": ("ImportJob", {**IMPORT, "failureThreshold": "101%"}, ["spec.failureThreshold", "10%"]),
+    "a negative threshold": ("ImportJob", {**IMPORT, "failureThreshold": -1}, ["spec.failureThreshold"]),
+    "a misspelt field": ("ImportJob", {**IMPORT, "filepattern": "*"}, ["spec.filepattern"]),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_is_refused_at_apply_with_the_fields_name(case: str, world: World) -> None:
+    kind, spec, expected = REFUSED[case]
+    manifest = {
+        "apiVersion": "videovector.io/v1alpha1",
+        "kind": kind,
+        "metadata": {"name": "bad", "namespace": world.namespace},
+        "spec": spec,
+    }
+
+    with pytest.raises(DevClusterError) as refused:
+        world.cluster.run_kubectl("apply", "-f", "-", stdin=json.dumps(manifest))
+
+    for words in expected:
+        assert words in str(refused.value)
+
+
+IMMUTABLE = {
+    "connectorRef": {"name": "other"},
+    "indexRef": {"name": "other"},
+    "sourcePrefix": "b/",
+    "filePattern": "*.mov",
+    "recursive": False,
+    "parallelism": 2,
+    "importMode": "new_only",
+    "failureThreshold": 3,
+}
+
+
+def test_a_run_cannot_be_changed_but_for_cancel_and_ttl(world: World) -> None:
+    world.create("ImportJob", "run", IMPORT)
+
+    for field, value in IMMUTABLE.items():
+        status, text = world.patch("ImportJob", "run", {"spec": {field: value}})
+        assert status == 422, field
+        assert f"spec.{field} cannot be changed" in text
+        assert "create an ImportJob with another name" in text
+    assert world.patch("ImportJob", "run", {"spec": {"ttlSecondsAfterFinished": 5, "cancel": True}})[0] == 200
+    status, text = world.patch("ImportJob", "run", {"spec": {"cancel": False}})
+    assert status == 422
+    assert "spec.cancel cannot be taken back" in text
+
+
+def test_defaults_and_the_status_that_kstatus_waits_for(world: World) -> None:
+    created = world.create("ImportJob", "run", IMPORT)
+
+    assert created["status"] == {"observedGeneration": -1}
+    assert created["spec"] == {
+        **IMPORT,
+        "sourcePrefix": "",
+        "filePattern": "*",
+        "recursive": True,
+        "parallelism": 1,
+        "cancel": False,
+        "ttlSecondsAfterFinished": 86400,
+    }
+
+
+def test_kubectl_finds_runs_by_reference_and_by_category(world: World) -> None:
+    world.create("ImportJob", "one", IMPORT)
+    world.create("ImportJob", "two", {**IMPORT, "connectorRef": {"name": "other"}})
+    kubectl = world.cluster.run_kubectl
+
+    chosen = kubectl("-n", world.namespace, "get", "ij", "--field-selector=spec.connectorRef.name=other", "-o", "name")
+    everything = kubectl("-n", world.namespace, "get", "videovector", "-o", "name")
+
+    assert chosen.split() == ["importjob.videovector.io/two"]
+    assert len(everything.split()) == 2

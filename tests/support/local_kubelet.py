@@ -1,0 +1,137 @@
+"""Runs the pods of import Jobs as plain processes, for tests on an API server without nodes.
+
+It does what a kubelet does for the Job controller: starts what the pod says with the environment it says, and reports
+Running, Succeeded or Failed. Killing a process here is killing a pod.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any, Self
+
+from tests.support.operator_process import ROOT
+from tests.support.world import World
+
+Json = dict[str, Any]
+_LOOK_SECONDS = 0.15
+
+
+class LocalKubelet:
+    """A kubelet for one namespace."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._scratch = tempfile.TemporaryDirectory()
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._reported: set[str] = set()
+        self.started = 0
+        self.errors: list[str] = []
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join(10)
+        for process in self._processes.values():
+            if process.poll() is None:
+                process.kill()
+                process.wait(10)
+        self._scratch.cleanup()
+
+    def running(self) -> list[subprocess.Popen[bytes]]:
+        """Processes of pods that have not ended."""
+        return [process for process in list(self._processes.values()) if process.poll() is None]
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self._look()
+            except Exception as error:  # the API server may be away; the next look is soon
+                self.errors.append(repr(error))
+            self._stop.wait(_LOOK_SECONDS)
+
+    def _look(self) -> None:
+        pods = {pod["metadata"]["uid"]: pod for pod in self._world.list("Pod")}
+        for uid, pod in pods.items():
+            process = self._processes.get(uid)
+            if process is None and not pod["metadata"].get("deletionTimestamp"):
+                self._start(uid, pod)
+            elif process is not None and process.poll() is not None and uid not in self._reported:
+                self._report_end(uid, pod, process.returncode)
+        for uid, process in self._processes.items():
+            gone = uid not in pods or pods[uid]["metadata"].get("deletionTimestamp")
+            if gone and process.poll() is None:
+                process.terminate()
+
+    def _start(self, uid: str, pod: Json) -> None:
+        container = pod["spec"]["containers"][0]
+        env = {entry["name"]: value for entry in container["env"] if (value := self._value(entry, pod)) is not None}
+        for volume in pod["spec"].get("volumes") or ():
+            if volume["name"] == "credentials":
+                env["VIDEOVECTOR_CREDENTIALS_DIRECTORY"] = self._mount(uid, volume["secret"]["secretName"])
+        base = {
+            name: value for name, value in os.environ.items() if not name.startswith(("VIDEOVECTOR_", "PYTHONDONT"))
+        }
+        with (Path(self._scratch.name) / f"{uid}.log").open("wb") as log:
+            self._processes[uid] = subprocess.Popen(
+                [sys.executable, "-m", "videovector_operator", *container["args"]],
+                env={**base, **env, "PYTHONPATH": str(ROOT / "operator"), "AWS_EC2_METADATA_DISABLED": "true"},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        self.started += 1
+        self._report(pod, "Running", {"running": {}}, ready=True)
+
+    def _value(self, entry: Json, pod: Json) -> str | None:
+        source = entry.get("valueFrom") or {}
+        if "secretKeyRef" in source:
+            secret = self._world.get("Secret", source["secretKeyRef"]["name"])
+            assert secret is not None, f"{entry['name']}: no Secret {source['secretKeyRef']['name']}"
+            return base64.b64decode(secret["data"][source["secretKeyRef"]["key"]]).decode()
+        if "fieldRef" in source:
+            name: str = pod["metadata"]["name"]
+            return name
+        return entry.get("value")
+
+    def _mount(self, uid: str, secret_name: str) -> str:
+        secret = self._world.get("Secret", secret_name)
+        assert secret is not None, f"no Secret {secret_name}"
+        directory = Path(self._scratch.name) / uid
+        directory.mkdir(exist_ok=True)
+        for key, value in secret["data"].items():
+            (directory / key).write_bytes(base64.b64decode(value))
+        return str(directory)
+
+    def _report_end(self, uid: str, pod: Json, code: int) -> None:
+        exit_code = code if code >= 0 else 128 - code
+        state = {"terminated": {"exitCode": exit_code, "reason": "Completed" if exit_code == 0 else "Error"}}
+        self._report(pod, "Succeeded" if exit_code == 0 else "Failed", state, ready=False)
+        self._reported.add(uid)
+
+    def _report(self, pod: Json, phase: str, state: Json, *, ready: bool) -> None:
+        container = {
+            "name": pod["spec"]["containers"][0]["name"],
+            "image": "local",
+            "imageID": "",
+            "ready": ready,
+            "restartCount": 0,
+            "state": state,
+        }
+        conditions = [{"type": "Ready", "status": "True" if ready else "False"}]
+        body = {"status": {"phase": phase, "conditions": conditions, "containerStatuses": [container]}}
+        path = self._world.path("Pod", pod["metadata"]["name"]) + "/status"
+        self._world.api.request("PATCH", path, body, kind="application/merge-patch+json")
+
+    def log(self) -> str:
+        """What all pods have printed."""
+        return "\n".join(path.read_text(errors="replace") for path in Path(self._scratch.name).glob("*.log"))

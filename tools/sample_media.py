@@ -18,8 +18,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tools.sample_heif import build_heic
-
 FFMPEG_TIMEOUT_SECONDS = 120
 _VIDEO = "testsrc2=size=320x180:rate=25:duration=2"
 _SOUND = "sine=frequency=440:duration=2"
@@ -107,6 +105,9 @@ def generate_every_type(directory: Path) -> Mapping[str, Path]:
 
 
 def _encode_heic(directory: Path) -> None:
+    # Needs the product on the path, which the demo has not.
+    from tools.sample_heif import build_heic
+
     with tempfile.TemporaryDirectory() as scratch:
         frame = Path(scratch) / "frame.mp4"
         quiet = ("-x265-params", "log-level=none", "-tag:v", "hvc1")

@@ -1,0 +1,104 @@
+# Every habit of the project as one command. The Python environment lies in .cache/venv and follows requirements/dev.txt.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory
+
+VENV := .cache/venv
+PYTHON := $(VENV)/bin/python
+REQUIREMENTS := requirements/dev.txt
+STAMP := $(VENV)/.installed-$(shell sha256sum $(REQUIREMENTS) | cut -c1-16)
+CODE := operator tests tools benchmarks
+# dev = a development cluster of the project's own; kind; existing = the current kubeconfig, with IMAGE=…
+CLUSTER ?= dev
+IMAGE ?=
+PYTEST := $(PYTHON) -m pytest
+ARGS ?=
+
+.PHONY: help
+help: ## Show this list.
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: $(STAMP) ## The whole system on a real Kubernetes, importing real media (CLUSTER=dev|kind|existing, IMAGE=…).
+	@$(PYTHON) -m tools.demo up --cluster $(CLUSTER) $(if $(IMAGE),--image $(IMAGE))
+
+.PHONY: demo-down
+demo-down: $(STAMP) ## Remove everything that the demo has made.
+	@$(PYTHON) -m tools.demo down
+
+.PHONY: test
+test: check-static $(STAMP) ## Every test: unit, contract, cluster, container end-to-end (ARGS=… for pytest).
+	@$(PYTEST) tests/unit tests/contract tests/cluster tests/e2e $(ARGS)
+
+.PHONY: check
+check: check-static test-unit ## Format, lint, types, imports and unit tests; needs no server and under a minute.
+
+.PHONY: check-static
+check-static: $(STAMP)
+	@$(VENV)/bin/ruff format --check --quiet $(CODE)
+	@$(VENV)/bin/ruff check --quiet $(CODE)
+	@$(VENV)/bin/mypy $(CODE)
+	@PYTHONPATH=operator $(VENV)/bin/lint-imports
+
+.PHONY: test-unit
+test-unit: $(STAMP) ## Unit tests only.
+	@$(PYTEST) tests/unit $(ARGS)
+
+.PHONY: test-contract
+test-contract: $(STAMP) ## Contract tests only: every implementation of a port, on real servers.
+	@$(PYTEST) tests/contract $(ARGS)
+
+.PHONY: test-cluster
+test-cluster: $(STAMP) ## Cluster tests only: a real API server, the operator as a process.
+	@$(PYTEST) tests/cluster $(ARGS)
+
+.PHONY: test-e2e
+test-e2e: $(STAMP) ## End-to-end tests only: the image, the chart, real pods.
+	@$(PYTEST) tests/e2e $(ARGS)
+
+.PHONY: bench
+bench: $(STAMP) ## Every benchmark, each beside its peer.
+	@for file in benchmarks/[a-z]*.py; do \
+		grep -q '__main__' "$$file" || continue; name="$${file#benchmarks/}"; \
+		echo "== $$name"; PYTHONPATH=operator $(PYTHON) -m "benchmarks.$${name%.py}"; done
+
+.PHONY: generate
+generate: $(STAMP) ## Write crds/ and the chart's copies of it from the models.
+	@PYTHONPATH=operator $(PYTHON) -m videovector_operator crds --out crds
+	@PYTHONPATH=operator $(PYTHON) -m videovector_operator crds --out charts/videovector-operator/files/crds
+
+.PHONY: verify
+verify: generate ## Fail if generated files differ from what is committed.
+	@changed="$$(git status --porcelain -- crds charts/videovector-operator/files)"; \
+		if [[ -n "$$changed" ]]; then echo "generated files are not committed:"; echo "$$changed"; exit 1; fi
+
+.PHONY: requirements
+requirements: ## Pin every dependency of pyproject.toml anew, with hashes (needs uv).
+	@command -v uv > /dev/null || { echo "uv is missing; install it with: python3 -m pip install uv"; exit 1; }
+	@$(LOCK) --output-file requirements/runtime.txt pyproject.toml
+	@$(LOCK) --extra dev --output-file requirements/dev.txt pyproject.toml
+LOCK := uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make requirements"
+
+.PHONY: cluster-programs
+cluster-programs: ## Build kubectl, helm and the development cluster's programs into .cache/bin.
+	@python3 -m tools.devcluster build
+
+.PHONY: clean
+clean: ## Stop every cluster and the demo, then remove all that was built or cached.
+	@if [[ -x $(PYTHON) && -d .cache/demo ]]; then $(PYTHON) -m tools.demo down; fi
+	@python3 -m tools.devcluster down --all --purge
+	@rm -rf .cache .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(STAMP): $(REQUIREMENTS)
+	@python3 -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2> /dev/null || { \
+		echo "Python 3.11 or newer with its venv module is needed; install it with"; \
+		echo "  apt-get install -y --no-install-recommends python3 python3-venv"; exit 1; }
+	@echo "Python environment in $(VENV), from $(REQUIREMENTS)"
+	@python3 -m venv $(VENV)
+	@$(PYTHON) -m pip install --disable-pip-version-check --require-hashes --requirement $(REQUIREMENTS)
+	@rm -f $(VENV)/.installed-*
+	@touch $@

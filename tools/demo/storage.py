@@ -1,0 +1,49 @@
+"""The demo's S3 bucket: how pods and this machine reach it, and how sample media get into it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+REGION = "us-east-1"
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """An S3 server. ``reach`` gives the endpoint as this machine sees it, for as long as it is entered."""
+
+    endpoint: str
+    access_key: str = field(repr=False)
+    secret_key: str = field(repr=False)
+    reach: Callable[[], AbstractContextManager[str]] | None = None
+
+    def reached(self) -> AbstractContextManager[str]:
+        """The endpoint from here; by default the pods' one."""
+        return self.reach() if self.reach is not None else nullcontext(self.endpoint)
+
+
+def open_client(storage: Storage, endpoint: str) -> Any:
+    """An S3 client of the server's administrator."""
+    return boto3.client(
+        "s3",
+        endpoint_url=endpoint,
+        region_name=REGION,
+        aws_access_key_id=storage.access_key,
+        aws_secret_access_key=storage.secret_key,
+        config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 5, "mode": "standard"}),
+    )
+
+
+def upload(client: Any, bucket: str, directory: Path, paths: Iterable[str], *, done: Callable[[], None]) -> None:
+    """Bring files below ``directory`` into the bucket, made if it is missing; ``done`` is called after each."""
+    if bucket not in {found["Name"] for found in client.list_buckets()["Buckets"]}:
+        client.create_bucket(Bucket=bucket)
+    for path in paths:
+        client.put_object(Bucket=bucket, Key=path, Body=(directory / path).read_bytes())
+        done()

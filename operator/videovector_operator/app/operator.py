@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import random
-import signal
 import socket
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 
 from kubernetes.aio import config as kube_config
@@ -53,7 +50,6 @@ async def run_operator(settings: Settings) -> bool:
     metrics = Metrics()
     async with ApiClient(await _load_kubernetes_config()) as api, open_catalog(settings) as catalog:
         process = _build_operator(settings, api, catalog, metrics)
-        _on_signals(process.stop)
         return await process.run()
 
 
@@ -150,9 +146,3 @@ def _build_template(settings: Settings) -> WorkerTemplate:
         active_deadline_seconds=settings.worker_active_deadline_seconds,
         pod_template=settings.worker_pod_template,
     )
-
-
-def _on_signals(stop: Callable[[], None]) -> None:
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)

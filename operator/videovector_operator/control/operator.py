@@ -7,6 +7,8 @@ Which adapters there are is `app`'s business.
 from __future__ import annotations
 
 import asyncio
+import logging
+import signal
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,6 +37,8 @@ from videovector_operator.errors import ClusterError
 
 _LAG_CHECK_SECONDS = 0.5
 _FIRST_LIST_RETRY_SECONDS = 3.0
+_STOP_SECONDS = 3.0
+_WATCHERS = "watchers"
 _log = structlog.get_logger(__name__)
 
 
@@ -75,7 +79,14 @@ class OperatorProcess:
         self._queue: WorkQueue[ObjectKey] = WorkQueue(clock=time.monotonic, on_wait=metrics.queue_wait.observe)
         self._wakes = CatalogWakes(catalog, self._queue.add, self._find_index)
         self._leading = False
+        self._failed = False
         self._stop = asyncio.Event()
+        self._watching = asyncio.Event()
+
+    def _take_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop)
 
     def stop(self) -> None:
         """Ask the process to end gracefully."""
@@ -83,7 +94,8 @@ class OperatorProcess:
         self._stop.set()
 
     async def run(self) -> bool:
-        """Run until `stop`, or until a part fails. True = ended because it was asked to."""
+        """Run until SIGTERM, SIGINT or `stop`, or until a part fails. True = ended because it was asked to."""
+        self._take_signals()
         runner = await start_http(
             self._settings.http_host, self._settings.http_port, self._health, self._metrics, self._refresh_gauges
         )
@@ -93,9 +105,13 @@ class OperatorProcess:
                 asyncio.create_task(self._lead(), name="leadership"),
                 asyncio.create_task(self._measure_lag(), name="loop lag"),
                 asyncio.create_task(
-                    run_watchers(self._on_change, self._settings.namespaces, self._stop), name="watchers"
+                    run_watchers(self._on_change, self._settings.namespaces, self._watching), name=_WATCHERS
                 ),
             ]
+            await asyncio.wait(
+                [asyncio.create_task(self._watching.wait()), *parts], return_when=asyncio.FIRST_COMPLETED
+            )
+            self._take_signals()  # kopf has put its own in their place
             return await self._run_parts(parts)
         finally:
             await runner.cleanup()
@@ -108,17 +124,24 @@ class OperatorProcess:
             error = task.exception() if not task.cancelled() else None
             self._health.note_dead(task.get_name())
             _log.error("a part has ended", part=task.get_name(), error=repr(error) if error else "")
-        asked = self._stop.is_set()
+        asked = self._stop.is_set() and not self._failed
         self.stop()
-        lead = parts[0]
-        lead.cancel()
-        await asyncio.wait([lead])
+        await self._leave(parts)
+        stopped.cancel()
+        return asked
+
+    async def _leave(self, parts: Sequence[asyncio.Task[None]]) -> None:
+        """End our own work and give the Lease back. The watchers end with the event loop: kopf's graceful stop would
+        cancel every task of the process that is younger than it."""
+        for task in parts:
+            if task.get_name() != _WATCHERS:
+                task.cancel()
+        await asyncio.wait([task for task in parts if task.get_name() != _WATCHERS], timeout=_STOP_SECONDS)
         if self._leading:
             await leadership.release(self._api, self._settings.lease)
-        _, pending = await asyncio.wait(parts, timeout=5)
-        for task in (*pending, stopped):
-            task.cancel()
-        return asked
+        # What kopf says of being ended in this way would alarm people without reason.
+        for name in ("kopf", "asyncio"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
 
     async def _first_list(self) -> None:
         """Fill the cache. Waits for the CRDs: without them there is nothing to watch."""
@@ -156,6 +179,7 @@ class OperatorProcess:
         except* Exception as errors:  # noqa: BLE001 - named in the log; then the process ends
             _log.error("leader's work ended", errors=[repr(error) for error in errors.exceptions])
             self._health.note_dead("the leader's work")
+            self._failed = True
             self._stop.set()
 
     async def _work(self) -> None:

@@ -82,8 +82,11 @@ def build_settings() -> kopf.OperatorSettings:
     return settings
 
 
-async def run_watchers(on_change: OnChange, namespaces: Sequence[str], stop: asyncio.Event) -> None:
-    """Watch until ``stop``; returns or raises earlier only if kopf gives up. No namespaces = all of them."""
+async def run_watchers(on_change: OnChange, namespaces: Sequence[str], started: asyncio.Event) -> None:
+    """Watch until cancelled; returns or raises earlier only if kopf gives up. No namespaces = all of them.
+
+    ``started`` is set when kopf has made its tasks, and with them its own signal handlers.
+    """
     logging.getLogger("kopf").setLevel(logging.WARNING)
     await kopf.operator(
         registry=build_registry(on_change),
@@ -91,5 +94,5 @@ async def run_watchers(on_change: OnChange, namespaces: Sequence[str], stop: asy
         standalone=True,
         clusterwide=not namespaces,
         namespaces=list(namespaces),
-        stop_flag=stop,
+        ready_flag=started,
     )

@@ -89,8 +89,8 @@ class Processor:
             raise
         except Exception as error:  # noqa: BLE001 - every error becomes a status; none may end the loop
             return await self._publish_failure(key, body, resource, error)
-        self._failures.pop(key, None)
         wrote = await self._publish(key, body, resource, outcome)
+        self._failures.pop(key, None)
         return Result("ok", outcome.requeue_after, wrote)
 
     async def _publish(self, key: ObjectKey, body: Json, resource: AnyResource, outcome: Outcome) -> bool:
@@ -148,9 +148,9 @@ class Processor:
             await self.cluster.get_live(key)
         except VideoVectorError as error:
             _log.warning("object not read after a conflict", object=str(key), error=error.message)
-        failures = self._failures.get(key, 0)
-        self._failures[key] = failures + 1
-        return Result("conflict", 0.0 if failures == 0 else self._next_try(key, 0.0))
+        is_first = key not in self._failures
+        wait = self._next_try(key, 0.0)
+        return Result("conflict", 0.0 if is_first else wait)
 
     def _next_try(self, key: ObjectKey, at_least: float) -> float:
         failures = self._failures.get(key, 0) + 1

@@ -74,7 +74,7 @@ class WorkQueue(Generic[KeyT]):
     def _drop_stale(self) -> None:
         """A key that came sooner leaves its delayed entry behind: keep the heap within twice the delayed keys."""
         if len(self._heap) > 2 * len(self._due) + _STALE_ALLOWED:
-            self._heap = [entry for entry in self._heap if self._due.get(entry[2]) == entry[0]]
+            self._heap = [(due, next(self._order), key) for key, due in self._due.items()]
             heapq.heapify(self._heap)
 
     async def get(self) -> KeyT:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -103,6 +104,7 @@ class StateRecorder:
         self._world = world
         self.states: list[Json] = []
         self._stop = threading.Event()
+        self._open: set[http.client.HTTPSConnection] = set()
         self._threads = [threading.Thread(target=self._follow, args=(kind,), daemon=True) for kind in PLURALS]
 
     def __enter__(self) -> Self:
@@ -112,6 +114,9 @@ class StateRecorder:
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
+        for connection in list(self._open):
+            if connection.sock is not None:
+                connection.sock.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join(10)
 
@@ -132,9 +137,10 @@ class StateRecorder:
 
     def _stream(self, kind: str) -> None:
         layout = self._world.cluster.control.layout
-        connection = http.client.HTTPSConnection(layout.server_ip, 443, timeout=10, context=self._world.api.tls())
+        connection = http.client.HTTPSConnection(layout.server_ip, 443, timeout=70, context=self._world.api.tls())
+        self._open.add(connection)
         try:
-            connection.request("GET", f"{self._world.path(kind)}?watch=1&timeoutSeconds=5")
+            connection.request("GET", f"{self._world.path(kind)}?watch=1&timeoutSeconds=60")
             answer = connection.getresponse()
             for line in iter(answer.readline, b""):
                 event = json.loads(line)
@@ -143,4 +149,5 @@ class StateRecorder:
                 if self._stop.is_set():
                     return
         finally:
+            self._open.discard(connection)
             connection.close()

@@ -1,0 +1,38 @@
+"""One installed system for all end-to-end tests; each module has a namespace of its own in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.installed_system import BUCKET, InstalledSystem, installed
+from tools.devcluster.fixtures import DevCluster, devcluster_full
+from tools.sample_media import generate_small
+
+__all__ = ["devcluster_full"]
+
+MODULES = ("quickstart", "failed", "kills", "restarts")
+SMALL_FILES = 48
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.e2e)
+
+
+@pytest.fixture(scope="session")
+def system(devcluster_full: DevCluster) -> Iterator[InstalledSystem]:
+    with installed(devcluster_full, MODULES) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def small_files(system: InstalledSystem, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Keys of small files below ``small/``, all of which can be imported."""
+    folder = tmp_path_factory.mktemp("small")
+    paths = [f"small/{path}" for path in generate_small(folder / "small", SMALL_FILES)]
+    system.upload(BUCKET, folder, paths)
+    return paths

@@ -1,0 +1,263 @@
+from __future__ import annotations
+
+import pytest
+import structlog
+from structlog.testing import capture_logs
+
+from tests.support.house import House, secret_manifest
+from tests.support.samples import connector_manifest
+from videovector_operator.core.keys import ObjectKey
+from videovector_operator.errors import ClusterError, Invalid, InvalidCredentials, NotFound, Unavailable
+from videovector_operator.storage.fake import FakeStorage
+from videovector_operator.storage.port import Action
+
+FOOTAGE = ObjectKey("Connector", "media", "footage")
+KEYS = ObjectKey("Secret", "media", "keys")
+
+
+@pytest.fixture(autouse=True)
+def _plain_logging() -> None:
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def house() -> House:
+    made = House()
+    made.fake.apply(connector_manifest())
+    return made
+
+
+@pytest.fixture
+def tested(house: House) -> House:
+    house.fake.apply(secret_manifest())
+    return house
+
+
+async def test_a_connection_that_works(tested: House) -> None:
+    result = await tested.look(FOOTAGE)
+    assert tested.words(FOOTAGE) == ("True", "ConnectionTested")
+    status = tested.status(FOOTAGE)
+    assert (status["location"], status["lastTestResult"]) == ("s3://footage", "passed")
+    assert [(p["action"], p["result"]) for p in status["permissions"]] == [("list", "allowed"), ("read", "allowed")]
+    assert [item["path"] for item in status["sample"]] == ["in/a.mp4"]
+    assert result.requeue_after is not None
+    assert 600 <= result.requeue_after <= 630
+    (source,) = tested.sources
+    assert source.credentials is not None
+    assert source.credentials.secret_access_key == "top-secret-key"
+    assert tested.storages[0].closed
+
+
+async def test_it_is_not_tested_again_before_its_time(tested: House) -> None:
+    await tested.look(FOOTAGE)
+    await tested.look(FOOTAGE)
+    assert len(tested.storages) == len(tested.fake.writes) == 1
+    tested.clock.pass_seconds(700)
+    await tested.look(FOOTAGE)
+    assert len(tested.storages) == 2
+
+
+async def test_a_token_asks_for_a_test_once(tested: House) -> None:
+    await tested.look(FOOTAGE)
+    tested.annotate(FOOTAGE, requestedAt="now")
+    for _ in range(2):
+        await tested.look(FOOTAGE)
+    assert len(tested.storages) == 2
+    assert tested.status(FOOTAGE)["lastHandledRequest"] == "now"
+
+
+async def test_a_new_generation_is_tested(tested: House) -> None:
+    await tested.look(FOOTAGE)
+    tested.fake.edit(FOOTAGE, {"spec": {"validationInterval": "1h"}})
+    await tested.look(FOOTAGE)
+    assert (len(tested.storages), tested.status(FOOTAGE)["observedGeneration"]) == (2, 2)
+
+
+async def test_no_secret_is_read_for_the_ambient_identity(house: House) -> None:
+    house.fake.delete(FOOTAGE)
+    house.fake.apply(connector_manifest(secret=None))
+    await house.look(FOOTAGE)
+    assert house.words(FOOTAGE) == ("True", "ConnectionTested")
+    assert house.sources[0].credentials is None
+    assert "observedCredentials" not in house.status(FOOTAGE)
+
+
+SECRETS: dict[str, tuple[dict[str, str] | None, str, str]] = {
+    "there is no Secret": (None, "SecretNotFound", "spec.credentialsSecretRef.name: there is no Secret 'keys'"),
+    "a key is missing": ({"accessKeyId": "A"}, "SecretKeyMissing", "lacks the key secretAccessKey;"),
+    "both keys are missing": ({"other": "x"}, "SecretKeyMissing", "lacks the keys accessKeyId and secretAccessKey;"),
+    "a key is empty": ({"accessKeyId": "A", "secretAccessKey": ""}, "SecretKeyMissing", "lacks the key secretAccess"),
+}
+
+
+@pytest.mark.parametrize("name", SECRETS)
+async def test_a_secret_that_does_not_do_is_named(house: House, name: str) -> None:
+    data, reason, words = SECRETS[name]
+    if data is not None:
+        house.fake.apply(secret_manifest(data=data))
+    await house.look(FOOTAGE)
+    assert house.words(FOOTAGE) == ("False", reason)
+    assert words in house.message(FOOTAGE)
+    assert house.conditions(FOOTAGE)["Stalled"] == "True"
+    assert house.storages == []
+
+
+@pytest.mark.parametrize("value", ["//79", "not base64!"])
+async def test_a_key_that_is_no_text_is_named_and_not_shown(house: House, value: str) -> None:
+    house.fake.apply(secret_manifest(data={"accessKeyId": "A"}))
+    house.fake.edit(KEYS, {"data": {"secretAccessKey": value}})
+    await house.look(FOOTAGE)
+    assert house.words(FOOTAGE) == ("False", "SecretKeyMissing")
+    assert "the key secretAccessKey is not UTF-8 text" in house.message(FOOTAGE)
+    assert value not in house.message(FOOTAGE)
+
+
+async def test_keys_are_taken_without_the_newline_of_echo_and_with_their_token(house: House) -> None:
+    data = {"accessKeyId": "A\n", "secretAccessKey": " S \n", "sessionToken": "T\n"}
+    house.fake.apply(secret_manifest(data=data))
+    await house.look(FOOTAGE)
+    credentials = house.sources[0].credentials
+    assert credentials is not None
+    assert (credentials.access_key_id, credentials.secret_access_key, credentials.session_token) == ("A", "S", "T")
+
+
+async def test_a_secret_that_appears_is_tried_at_once(house: House) -> None:
+    await house.look(FOOTAGE)
+    house.fake.apply(secret_manifest())
+    await house.look(FOOTAGE)
+    assert house.words(FOOTAGE) == ("True", "ConnectionTested")
+
+
+async def test_a_secret_that_is_rotated_or_deleted_is_noticed(tested: House) -> None:
+    await tested.look(FOOTAGE)
+    tested.fake.edit(KEYS, {"data": {"secretAccessKey": "bmV3"}})
+    await tested.look(FOOTAGE)
+    assert tested.sources[1].credentials is not None
+    assert tested.sources[1].credentials.secret_access_key == "new"
+    tested.fake.delete(KEYS)
+    await tested.look(FOOTAGE)
+    assert tested.words(FOOTAGE) == ("False", "SecretNotFound")
+
+
+PROVIDERS = {
+    "wrong keys": (InvalidCredentials("keys are unknown"), "InvalidCredentials", "Stalled"),
+    "no such bucket": (NotFound("no bucket footage"), "BucketNotFound", "Stalled"),
+    "no S3 endpoint": (Invalid("not S3"), "InvalidEndpoint", "Stalled"),
+    "an endpoint that is down": (Unavailable("no answer"), "StorageUnavailable", "Reconciling"),
+}
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+async def test_what_the_provider_says_is_what_the_user_reads(tested: House, name: str) -> None:
+    error, reason, beside = PROVIDERS[name]
+    tested.prepare_storage = lambda storage: storage.fail("test_access", error)
+    result = await tested.look(FOOTAGE)
+    assert tested.words(FOOTAGE) == ("False", reason)
+    assert tested.conditions(FOOTAGE)[beside] == "True"
+    assert tested.status(FOOTAGE)["lastTestError"] == error.message
+    assert result.requeue_after is not None
+    assert tested.storages[0].closed
+
+
+async def test_an_endpoint_that_comes_back_is_found_by_the_retry(tested: House) -> None:
+    tested.prepare_storage = lambda storage: storage.fail("test_access", Unavailable("no answer"))
+    for failures in (1, 2):
+        result = await tested.look(FOOTAGE)
+        assert tested.status(FOOTAGE)["consecutiveFailures"] == failures
+        tested.clock.pass_seconds(result.requeue_after or 0)
+    tested.prepare_storage = lambda _: None
+    await tested.look(FOOTAGE)
+    assert tested.words(FOOTAGE) == ("True", "ConnectionTested")
+    assert tested.status(FOOTAGE)["consecutiveFailures"] == 0
+
+
+async def test_a_refused_read_stalls_an_import_connector(tested: House) -> None:
+    tested.prepare_storage = lambda storage: storage.deny(Action.READ)
+    await tested.look(FOOTAGE)
+    assert tested.words(FOOTAGE) == ("False", "AccessDenied")
+    assert [(p["action"], p["result"]) for p in tested.status(FOOTAGE)["permissions"]] == [
+        ("list", "allowed"),
+        ("read", "denied"),
+    ]
+
+
+async def test_a_write_is_not_tried(tested: House) -> None:
+    tested.fake.edit(FOOTAGE, {"spec": {"scopes": ["import", "export"]}})
+    await tested.look(FOOTAGE)
+    write = tested.status(FOOTAGE)["permissions"][2]
+    assert (write["action"], write["result"]) == ("write", "unknown")
+    assert tested.storages[0].calls == [("test_access", "")]
+
+
+async def test_a_paused_connector_is_not_tested_until_the_pause_ends(tested: House) -> None:
+    tested.annotate(FOOTAGE, paused="true")
+    await tested.look(FOOTAGE)
+    assert tested.words(FOOTAGE) == ("Unknown", "Paused")
+    assert tested.storages == []
+    tested.annotate(FOOTAGE, paused=None)
+    await tested.look(FOOTAGE)
+    assert tested.words(FOOTAGE) == ("True", "ConnectionTested")
+
+
+async def test_a_change_made_while_paused_is_tested_afterwards(tested: House) -> None:
+    await tested.look(FOOTAGE)
+    tested.annotate(FOOTAGE, paused="true")
+    tested.fake.edit(FOOTAGE, {"spec": {"validationInterval": "1h"}})
+    await tested.look(FOOTAGE)
+    assert tested.words(FOOTAGE) == ("Unknown", "Paused")
+    tested.annotate(FOOTAGE, paused=None)
+    await tested.look(FOOTAGE)
+    assert tested.words(FOOTAGE) == ("True", "ConnectionTested")
+
+
+async def test_an_api_server_that_was_away_leaves_no_trace(tested: House) -> None:
+    await tested.look(FOOTAGE)
+    tested.cache.forget(KEYS)
+    tested.fake.fail("get", ClusterError("no answer"), kind="Secret")
+    await tested.look(FOOTAGE)
+    assert tested.words(FOOTAGE) == ("False", "ClusterUnavailable")
+    await tested.look(FOOTAGE)
+    assert tested.words(FOOTAGE) == ("True", "ConnectionTested")
+
+
+async def test_a_connector_that_goes_is_left_alone(tested: House) -> None:
+    tested.fake.edit(FOOTAGE, {"metadata": {"finalizers": ["other/finalizer"]}})
+    tested.fake.delete(FOOTAGE)
+    await tested.look(FOOTAGE)
+    assert (tested.storages, tested.fake.writes) == ([], [])
+
+
+async def test_a_connector_without_its_block_is_stalled(house: House) -> None:
+    """An older CRD let it in."""
+    house.fake.delete(FOOTAGE)
+    house.fake.apply(connector_manifest(secret=None, s3=None))
+    await house.look(FOOTAGE)
+    assert house.words(FOOTAGE) == ("False", "InvalidSpec")
+
+
+async def test_secrets_reach_no_status_no_event_and_no_log(tested: House) -> None:
+    def leak(storage: FakeStorage) -> None:
+        async def broken(**_: object) -> None:
+            raise RuntimeError("signature of top-secret-key does not match")
+
+        storage.test_access = broken  # type: ignore[assignment]  # a bug in the storage room
+
+    tested.prepare_storage = leak
+    with capture_logs() as logs:
+        await tested.look(FOOTAGE)
+    assert tested.words(FOOTAGE) == ("False", "InternalError")
+    assert "top-secret-key" not in str(tested.fake.find(FOOTAGE))
+    assert "top-secret-key" not in str(tested.notices)
+    assert "top-secret-key" not in str(logs)
+    assert "top-secret-key" not in repr(tested.sources)
+
+
+async def test_an_event_tells_of_each_turn(tested: House) -> None:
+    await tested.look(FOOTAGE)
+    tested.fake.delete(KEYS)
+    await tested.look(FOOTAGE)
+    await tested.look(FOOTAGE)
+    assert [(n.type, n.reason) for _, n in tested.notices] == [
+        ("Normal", "ConnectionTested"),
+        ("Warning", "SecretNotFound"),
+    ]

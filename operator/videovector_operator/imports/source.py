@@ -93,7 +93,7 @@ class ImportSource:
         Raises StorageError for what is wrong with this file; SourceUnusable or SourceOutage for the source.
         """
         backoff = Backoff(self._jitter)
-        answers_before, attempts = self._answers, 0
+        answers_before, attempts, failures = self._answers, 0, 0
         while True:
             storage = self._storage
             try:
@@ -102,8 +102,15 @@ class ImportSource:
                 await self._renew(storage, error)
             except (Throttled, Unavailable) as error:
                 attempts += 1
-                if attempts >= self._settings.file_attempts and await self._is_file_trouble(answers_before):
+                # Only failures in a row, each beside an answer to others, are the file's: what failed in an outage that
+                # is over by now says nothing.
+                is_file_trouble = await self._is_file_trouble(
+                    answers_before, ask=attempts >= self._settings.file_attempts
+                )
+                failures = failures + 1 if is_file_trouble else 0
+                if failures >= self._settings.file_attempts:
                     raise
+                answers_before = self._answers
                 await self._pause(backoff, error)
             except StorageError as error:
                 self._raise_if_gone(error, listing=False)
@@ -150,10 +157,10 @@ class ImportSource:
         if is_source_gone(error, listing=listing):
             raise SourceUnusable(error.message) from error
 
-    async def _is_file_trouble(self, answers_before: int) -> bool:
-        """Whether the source answers others while one file fails; asks it itself when nobody else does."""
-        if self._answers > answers_before:
-            return True
+    async def _is_file_trouble(self, answers_before: int, *, ask: bool) -> bool:
+        """Whether the source answers others while one file fails; with ``ask`` it is asked when nobody else does."""
+        if self._answers > answers_before or not ask:
+            return self._answers > answers_before
         try:
             async for _ in self._storage.list_pages("", page_size=1):
                 break

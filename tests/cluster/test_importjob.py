@@ -7,16 +7,12 @@ import subprocess
 import time
 from collections.abc import Iterator
 
-import psycopg
 import pytest
 
-from tests.support.audio import make_wav
+from tests.support.imports import GOOD, assert_imported_once, fill_folder, run_spec
 from tests.support.local_kubelet import LocalKubelet
 from tests.support.operator_process import ROOT, OperatorProcess
 from tests.support.world import StateRecorder, World, condition, is_ready, is_stalled
-
-GOOD = 6
-
 
 @pytest.fixture
 def kubelet(world: World) -> Iterator[LocalKubelet]:
@@ -26,14 +22,8 @@ def kubelet(world: World) -> Iterator[LocalKubelet]:
 
 @pytest.fixture
 def prefix(s3, namespace: str) -> str:
-    """A folder of its own with six good files, one broken, one empty and one of a type nobody imports."""
-    folder = f"{namespace}/"
-    for number in range(GOOD):
-        s3.put_object(Bucket="media", Key=f"{folder}good-{number}.wav", Body=make_wav(number))
-    s3.put_object(Bucket="media", Key=f"{folder}broken.mp4", Body=b"this is no video at all")
-    s3.put_object(Bucket="media", Key=f"{folder}empty.wav", Body=b"")
-    s3.put_object(Bucket="media", Key=f"{folder}notes.txt", Body=b"hello")
-    return folder
+    fill_folder(s3, f"{namespace}/")
+    return f"{namespace}/"
 
 
 @pytest.fixture
@@ -41,25 +31,6 @@ def catalogued(world: World, operator: OperatorProcess, connector_spec, credenti
     world.create("Connector", "archive", connector_spec)
     world.create("Index", "films", {"displayName": "Films"})
     return world
-
-
-def run_spec(prefix: str, **more: object) -> dict:
-    return {"connectorRef": {"name": "archive"}, "indexRef": {"name": "films"}, "sourcePrefix": prefix, **more}
-
-
-def assert_imported_once(world: World, dsn: str, body: dict) -> None:
-    """The final state that every import of the folder must reach, whatever happened on the way."""
-    progress = body["status"]["progress"]
-    assert (progress["totalFiles"], progress["imported"], progress["failed"], progress["skipped"]) == (9, GOOD, 1, 2)
-    assert len(body["status"]["videoIds"]) == GOOD == len(set(body["status"]["videoIds"]))
-    assert [f["reason"] for f in body["status"]["failedFiles"]] == ["UnreadableMedia"]
-    assert sorted(f["reason"] for f in body["status"]["skippedFiles"]) == ["UnsupportedType", "ZeroBytes"]
-    with psycopg.connect(dsn) as connection:
-        rows = connection.execute("SELECT path, count(*) FROM media GROUP BY path").fetchall()
-        events = connection.execute("SELECT count(*) FROM events WHERE type = 'media.created'").fetchone()[0]
-    assert [count for _, count in rows] == [1] * GOOD
-    assert events == GOOD
-    assert len(world.list("Job")) == 1
 
 
 def test_an_import_brings_its_files_in_and_says_what_it_left_out(

@@ -88,6 +88,10 @@ class WriteProxy:
     async def _finish(self, runner: web.AppRunner) -> None:
         await runner.cleanup()
         await self._session.close()
+        rest = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in rest:
+            task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
 
     async def _forward(self, request: web.Request) -> web.StreamResponse:
         is_write = request.method in ("POST", "PUT", "PATCH", "DELETE") and "/leases" not in request.path
@@ -115,8 +119,8 @@ class WriteProxy:
     async def _pass_on(self, request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:
         headers = {name: value for name, value in answer.headers.items() if name.lower() not in _HOP_HEADERS}
         response = web.StreamResponse(status=answer.status, headers=headers)
-        await response.prepare(request)
         try:
+            await response.prepare(request)
             async for chunk in answer.content.iter_any():
                 await response.write(chunk)
             await response.write_eof()

@@ -131,12 +131,24 @@ class ImportJobReconciler:
         body = await self.cluster.get_live(key)
         if body is None or not _is_ours(body, job):
             return
-        if not action.suspend:
-            await self.cluster.create(children.build_catalog_secret(body, self.worker_dsn))
+        if not action.suspend and not _is_over(body) and not await self._ensure_catalog_secret(body):
+            return
         spec: dict[str, Any] = {"ttlSecondsAfterFinished": action.ttl_seconds}
         if not _is_over(body):
             spec["suspend"] = action.suspend
         await self.cluster.patch(key, {"metadata": {"uid": body["metadata"]["uid"]}, "spec": spec})
+
+
+    async def _ensure_catalog_secret(self, job_body: dict[str, Any]) -> bool:
+        """Make the Secret that the Job's pods need. False = that of a deleted Job of the same name is still being
+        collected: letting the pods go now would take it from under them, so the next look does it."""
+        meta = job_body["metadata"]
+        key = ObjectKey("Secret", meta["namespace"], names.catalog_secret_name(meta["name"]))
+        body = await self.cluster.get_live(key)
+        if body is None:
+            body = await self.cluster.create(children.build_catalog_secret(job_body, self.worker_dsn))
+        owners = (body or {}).get("metadata", {}).get("ownerReferences") or ()
+        return any(owner.get("uid") == meta["uid"] for owner in owners)
 
 
 def _child_key(job: ImportJob) -> ObjectKey:

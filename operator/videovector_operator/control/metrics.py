@@ -17,6 +17,11 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
+        self._register_work()
+        self._register_requests()
+        self._register_process()
+
+    def _register_work(self) -> None:
         self.queue_depth = Gauge("videovector_queue_depth", "Objects waiting to be looked at", registry=self.registry)
         self.queue_delayed = Gauge("videovector_queue_delayed", "Objects to be looked at later", registry=self.registry)
         self.queue_wait = Histogram(
@@ -38,6 +43,8 @@ class Metrics:
             ("kind",),
             registry=self.registry,
         )
+
+    def _register_requests(self) -> None:
         self.api_calls = Counter(
             "videovector_kubernetes_requests_total",
             "Requests to the Kubernetes API",
@@ -56,6 +63,8 @@ class Metrics:
             "Seconds that writes waited for the operator's own rate limit",
             registry=self.registry,
         )
+
+    def _register_process(self) -> None:
         self.watch_age = Gauge(
             "videovector_watch_last_event_age_seconds",
             "Seconds since the last watch event",

@@ -309,12 +309,12 @@ def test_or_words_made_from_its_phase_when_a_failed_look_spoke_last(state: RunSt
 @given(
     total=st.integers(0, 10**12),
     imported=st.integers(0, 10**12),
-    seconds=st.floats(0, 10**9),
+    seconds=st.integers(0, 10**9),
     scan_done=st.booleans(),
     state=st.sampled_from(RunState),
 )
 def test_no_counters_and_no_clocks_break_the_status(
-    total: int, imported: int, seconds: float, scan_done: bool, state: RunState
+    total: int, imported: int, seconds: int, scan_done: bool, state: RunState
 ) -> None:
     run = make_run(
         state,

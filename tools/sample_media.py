@@ -7,6 +7,7 @@ The demo, the end-to-end tests and the benchmarks share them. Run it to fill a f
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import subprocess
@@ -147,6 +148,7 @@ def generate_small(directory: Path, count: int) -> Sequence[str]:
     return paths
 
 
+@functools.cache
 def _small_templates() -> Sequence[tuple[str, bytes]]:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)

@@ -42,7 +42,7 @@ class FilePipeline:
         self._open: set[str] = set()
         self._done: list[FileResult] = []
         self._progress = asyncio.Event()
-        self._batch_full = asyncio.Event()
+        self._batch_due = asyncio.Event()
         self._registering = asyncio.Lock()
         self.current_file: str | None = None
 
@@ -61,14 +61,13 @@ class FilePipeline:
         """Store what is done; then give back what is not, unless the run has ended. For the way out, whatever its cause."""
         await self.register_done()
         if self._open and not self._watch.control.state.is_terminal:
-            await self._catalog.release_files(sorted(self._open))
-            self._open.clear()
+            await self._release(sorted(self._open))
 
     async def _claim_steadily(self) -> None:
         while not self._watch.should_stop:
             room = self._settings.claim_batch - self._waiting.qsize()
             if room < self._settings.claim_batch // 2:
-                await self._wait_for_progress(self._settings.idle_poll)
+                await self._wait_for(self._progress, self._settings.idle_poll)
             elif await self._claim(room):
                 self._idle.reset()
             else:
@@ -78,49 +77,90 @@ class FilePipeline:
                 await self._watch.wait(self._idle.next_pause())
 
     async def _claim(self, room: int) -> bool:
+        """Claim and queue; False = there was nothing."""
         files = await self._catalog.claim_files(room)
+        suspects = [file for file in files if file.attempts > 1]
         for file in files:
             self._open.add(file.path)
-            self._waiting.put_nowait(file)
+            if file.attempts == 1:
+                self._waiting.put_nowait(file)
+        if suspects:
+            await self._release([file.path for file in suspects])
+            await self._work_on_suspects()
         return bool(files)
 
-    async def _wait_for_progress(self, seconds: float) -> None:
-        self._progress.clear()
+    async def _work_on_suspects(self) -> None:
+        """Files that were in the hands of a worker that vanished: one of them may have killed it.
+
+        Each is taken alone and registered before the next, so that a deadly file takes no other with it: only it is
+        claimed again and again until the catalog gives it up.
+        """
+        while self._open and not self._watch.should_stop:
+            await self._wait_for(self._progress, self._settings.idle_poll)
+        while not self._watch.should_stop:
+            files = await self._catalog.claim_files(1)
+            for file in files:
+                self._open.add(file.path)
+            if not files or files[0].attempts == 1:
+                for file in files:
+                    self._waiting.put_nowait(file)
+                return
+            await self._inspect(files[0])
+            await self.register_done()
+
+    async def _release(self, paths: list[str]) -> None:
+        await self._catalog.release_files(paths)
+        self._open.difference_update(paths)
+
+    @staticmethod
+    async def _wait_for(event: asyncio.Event, seconds: float) -> bool:
+        """Wait for ``event`` and clear it; False = not within ``seconds``."""
         try:
             async with asyncio.timeout(seconds):
-                await self._progress.wait()
+                await event.wait()
         except TimeoutError:
-            return
+            return False
+        event.clear()
+        return True
 
     async def _inspect_waiting(self) -> None:
         while True:
-            file = await self._waiting.get()
-            self.current_file = file.path
-            result = await self._inspector.inspect(file)
-            if result.state is FileState.FAILED:
-                _log.info("file failed", path=file.path, reason=result.reason, error=result.message)
-            self._done.append(result)
-            is_last = len(self._done) == len(self._open)
-            if is_last or len(self._done) >= self._settings.register_batch:
-                self._batch_full.set()
+            await self._inspect(await self._waiting.get())
+            if self._is_batch_due():
+                self._batch_due.set()
             if self._waiting.qsize() <= self._settings.claim_batch // 2:
                 self._progress.set()
 
+    async def _inspect(self, file: ClaimedFile) -> None:
+        self.current_file = file.path
+        result = await self._inspector.inspect(file)
+        if result.state is FileState.FAILED:
+            _log.info("file failed", path=file.path, reason=result.reason, error=result.message)
+        self._done.append(result)
+
+    def _is_batch_due(self) -> bool:
+        """A full batch, or all that this worker holds."""
+        return len(self._done) >= min(self._settings.register_batch, len(self._open))
+
     async def _register_steadily(self) -> None:
         while True:
-            try:
-                async with asyncio.timeout(self._settings.register_interval):
-                    await self._batch_full.wait()
-            except TimeoutError:
-                pass
-            self._batch_full.clear()
-            await self.register_done()
+            is_due = await self._wait_for(self._batch_due, self._settings.register_interval)
+            if is_due and not self._is_batch_due():
+                continue  # set by a file of the batch that was being stored
+            await self._register_batch()
             self._progress.set()
 
     async def register_done(self) -> None:
-        """Store what is done so far, in batches. Interrupted in the middle, it loses nothing and repeats harmlessly."""
+        """Store what is done so far, in batches."""
+        while self._done:
+            await self._register_batch()
+
+    async def _register_batch(self) -> None:
+        """Store one batch. Interrupted in the middle it loses nothing, and repeating it is harmless."""
         async with self._registering:
-            while batch := self._done[: self._settings.register_batch]:
-                await self._catalog.register_files(batch)
-                del self._done[: len(batch)]
-                self._open.difference_update(result.path for result in batch)
+            batch = self._done[: self._settings.register_batch]
+            if not batch:
+                return
+            await self._catalog.register_files(batch)
+            del self._done[: len(batch)]
+            self._open.difference_update(result.path for result in batch)

@@ -6,24 +6,19 @@ No catalog may enter; the source decides what is a file's fault and what is its 
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
-
-import structlog
 
 from videovector_operator.api.v1alpha1.reasons import FileReason
 from videovector_operator.core.names import media_id
 from videovector_operator.core.records import ClaimedFile, FileResult, FileState, JsonValue, MediaRecord, RunSpec
 from videovector_operator.errors import Changed, MediaError, StorageError
+from videovector_operator.imports.probing import ProbeThreads
 from videovector_operator.imports.problems import build_failure
 from videovector_operator.imports.settings import ImportSettings
 from videovector_operator.imports.source import ImportSource
 from videovector_operator.media.facts import Probe
-from videovector_operator.media.probe import probe_media
 from videovector_operator.media.reader import MissingBytes, PartialObject
 
-_log = structlog.get_logger(__name__)
 _MAX_TITLE = 255
-_OVERTIME_SECONDS = 5.0
 
 
 class Inspector:
@@ -33,12 +28,12 @@ class Inspector:
         self._run = run
         self._source = source
         self._settings = settings
-        self._threads = self._new_threads()
+        self._probes = ProbeThreads(settings.probe_threads, settings.probe_timeout)
         self._large = asyncio.Semaphore(settings.large_files)
 
     def close(self) -> None:
         """End the threads once they are idle; never waits."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._probes.close()
 
     async def inspect(self, file: ClaimedFile) -> FileResult:
         """What became of one file. Raises SourceUnusable or SourceOutage when that is not the file's fault."""
@@ -55,7 +50,7 @@ class Inspector:
         """Probe and fetch in turn. A file that turns out large takes one of the few places for such files first."""
         for _ in range(self._settings.max_reads):
             try:
-                return await self._probe_known(content, file.path)
+                return await self._probes.probe(content, file.path)
             except MissingBytes as missing:
                 start, length = missing.start, missing.length
             if content.bytes_read + length > self._settings.max_file_bytes:
@@ -74,30 +69,6 @@ class Inspector:
         content.add(start, data)
         if len(data) < length:
             raise Changed(f"{file.path!r} has fewer bytes than were listed: it was changed since; import it again")
-
-    async def _probe_known(self, content: PartialObject, key: str) -> Probe:
-        """Probe in a thread, within the time limit. A thread that does not come back is left behind with its pool."""
-        loop = asyncio.get_running_loop()
-        seconds = self._settings.probe_timeout
-        work = loop.run_in_executor(self._threads, lambda: probe_media(content, key, timeout_seconds=seconds))
-        try:
-            async with asyncio.timeout(seconds + _OVERTIME_SECONDS):
-                return await work
-        except (MissingBytes, MediaError):
-            raise
-        except TimeoutError:
-            stuck, self._threads = self._threads, self._new_threads()
-            stuck.shutdown(wait=False)
-            message = f"its header could not be read within {seconds:.0f} s"
-            raise MediaError(FileReason.UNREADABLE_MEDIA, message) from None
-        except Exception as error:
-            # A fault of ours in one odd file must not stop the others.
-            _log.exception("the probe failed", path=key)
-            message = f"its header could not be read: internal error ({type(error).__name__}); please report it"
-            raise MediaError(FileReason.UNREADABLE_MEDIA, message) from error
-
-    def _new_threads(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(self._settings.probe_threads, thread_name_prefix="probe")
 
     def _build_record(self, file: ClaimedFile, probe: Probe) -> MediaRecord:
         technical: dict[str, JsonValue] = {**probe.technical}

@@ -71,6 +71,7 @@ async def run_import(
     finally:
         working.cancel()
         asked.cancel()
+        await asyncio.wait({working, asked})
 
 
 class ImportWorker:
@@ -89,10 +90,10 @@ class ImportWorker:
         try:
             return await self._work()
         except* CatalogUnavailable as group:
-            _log.error("giving up: the catalog stayed away", run=self._run_id, error=str(group.exceptions[0]))
+            _log.error("giving up: the catalog stayed away", run=self._run_id, error=_first_message(group))
             code = ExitCode.RETRY
         except* SourceOutage as group:
-            _log.error("giving up: the source stayed away", run=self._run_id, error=str(group.exceptions[0]))
+            _log.error("giving up: the source stayed away", run=self._run_id, error=_first_message(group))
             code = ExitCode.RETRY
         return code
 
@@ -183,7 +184,7 @@ class ImportWorker:
         _log.info("done", run=self._run_id, state=state.value, imported=counters.imported, failed=counters.failed)
 
 
-def _first_message(group: BaseExceptionGroup[SourceUnusable] | BaseExceptionGroup[Stalled]) -> str:
+def _first_message(group: BaseException) -> str:
     error: BaseException = group
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]

@@ -34,11 +34,14 @@ class ImportSettings:
     large_files: int = 2
     """Files at the same time of which more than ``large_bytes`` are in memory."""
     large_bytes: int = 1024 * 1024
-    probe_threads: int = 2
+    probe_threads: int = 1
+    """Threads for probing; more only pay for very slow headers, for what is not libav holds the GIL."""
     probe_timeout: float = 20.0
     """Longest time that one probe may take."""
     file_attempts: int = 3
     """Failed reads of one file while others succeed, after which the file fails (each has the storage's own retries)."""
+    lonely_attempts: int = 12
+    """The same while nothing else is being read, so that nobody can tell the file's trouble from the source's."""
     source_outage: float = 600.0
     """Longest time without any answer from the source before the worker gives up."""
     credentials_wait: float = 120.0

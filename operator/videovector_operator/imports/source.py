@@ -59,6 +59,32 @@ def read_credentials(directory: Path) -> StaticCredentials:
     return StaticCredentials(values["accessKeyId"], values["secretAccessKey"], values.get("sessionToken") or None)
 
 
+class Suspicion:
+    """Whether it is one file that cannot be read, or its source: counts the file's failures beside answers to others.
+
+    What failed in an outage says nothing about the file, also when the outage is over by now: it begins anew then.
+    """
+
+    def __init__(self, settings: ImportSettings, reads: int) -> None:
+        self._settings = settings
+        self._reads = reads
+        self._beside_reads = 0
+        self._beside_listings = 0
+
+    def grows(self, reads: int, *, can_be_listed: bool) -> bool:
+        """Take in a failure; True = it is the file.
+
+        ``reads`` counts the source's answers to all readers. While there are none, a bucket that can be listed makes a
+        file suspect too, only more slowly.
+        """
+        others_read = reads > self._reads
+        self._reads = reads
+        self._beside_reads = self._beside_reads + 1 if others_read else 0
+        self._beside_listings = self._beside_listings + 1 if others_read or can_be_listed else 0
+        settings = self._settings
+        return self._beside_reads >= settings.file_attempts or self._beside_listings >= settings.lonely_attempts
+
+
 class ImportSource:
     """One source for all tasks of a worker. ``credentials_directory`` None = the ambient identity of the process."""
 
@@ -79,7 +105,8 @@ class ImportSource:
         self._storage = open_storage(self._source)
         self._renewing = asyncio.Lock()
         self._retired: list[Storage] = []
-        self._answers = 0
+        self._has_answered = False
+        self._reads = 0
         self._trouble_since: float | None = None
 
     async def close(self) -> None:
@@ -93,7 +120,7 @@ class ImportSource:
         Raises StorageError for what is wrong with this file; SourceUnusable or SourceOutage for the source.
         """
         backoff = Backoff(self._jitter)
-        answers_before, attempts, failures = self._answers, 0, 0
+        suspicion = Suspicion(self._settings, self._reads)
         while True:
             storage = self._storage
             try:
@@ -101,23 +128,15 @@ class ImportSource:
             except InvalidCredentials as error:
                 await self._renew(storage, error)
             except (Throttled, Unavailable) as error:
-                attempts += 1
-                # Only failures in a row, each beside an answer to others, are the file's: what failed in an outage that
-                # is over by now says nothing.
-                is_file_trouble = await self._is_file_trouble(
-                    answers_before, ask=attempts >= self._settings.file_attempts
-                )
-                failures = failures + 1 if is_file_trouble else 0
-                if failures >= self._settings.file_attempts:
+                if suspicion.grows(self._reads, can_be_listed=await self._can_be_listed()):
                     raise
-                answers_before = self._answers
                 await self._pause(backoff, error)
             except StorageError as error:
                 self._raise_if_gone(error, listing=False)
-                self._note_answer()
+                self._note_answer(reads=1)
                 raise
             else:
-                self._note_answer()
+                self._note_answer(reads=1)
                 return data
 
     async def list_pages(self, prefix: str, *, recursive: bool, start_after: str) -> AsyncIterator[ListPage]:
@@ -149,25 +168,21 @@ class ImportSource:
             return self._base
         return replace(self._base, credentials=read_credentials(self._directory))
 
-    def _note_answer(self) -> None:
-        self._answers += 1
+    def _note_answer(self, *, reads: int = 0) -> None:
+        self._has_answered = True
+        self._reads += reads
         self._trouble_since = None
 
     def _raise_if_gone(self, error: StorageError, *, listing: bool) -> None:
         if is_source_gone(error, listing=listing):
             raise SourceUnusable(error.message) from error
 
-    async def _is_file_trouble(self, answers_before: int, *, ask: bool) -> bool:
-        """Whether the source answers others while one file fails; with ``ask`` it is asked when nobody else does."""
-        if self._answers > answers_before or not ask:
-            return self._answers > answers_before
+    async def _can_be_listed(self) -> bool:
         try:
-            async for _ in self._storage.list_pages("", page_size=1):
+            async for _ in self._storage.list_pages(page_size=1):
                 break
-        except (Throttled, Unavailable, InvalidCredentials):
-            return False
         except StorageError:
-            return True
+            return False
         return True
 
     async def _pause(self, backoff: Backoff, error: Throttled | Unavailable) -> None:
@@ -191,7 +206,7 @@ class ImportSource:
             if self._storage is not refused:
                 return
             loop = asyncio.get_running_loop()
-            deadline = loop.time() + (self._settings.credentials_wait if self._answers else 0.0)
+            deadline = loop.time() + (self._settings.credentials_wait if self._has_answered else 0.0)
             while (found := self._load()) == self._source:
                 if loop.time() >= deadline:
                     raise SourceUnusable(error.message) from error

@@ -32,10 +32,25 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What the top-level boxes say: where the index is, and the ranges that hold media data only."""
+    """What the top-level boxes say: where the index is, and the ranges that hold media data only.
+
+    ``fragments`` is where the first fragment (or the list of all, ``sidx``) begins; None = the index stands for all.
+    """
 
     index: Box
     media_data: tuple[range, ...]
+    fragments: int | None = None
+    has_fragment_list: bool = False
+
+    @property
+    def is_index_first(self) -> bool:
+        """Whether everything of interest stands before the media data."""
+        return all(self.index.start < part.start for part in self.media_data)
+
+    def has_duration(self, content: PartialObject) -> bool:
+        """Whether the index of a fragmented file tells the duration of all fragments (``mehd``)."""
+        index = content.exact(self.index.start, self.index.end - self.index.start)
+        return find_box(index, (b"moov", b"mvex", b"mehd")) is not None
 
 
 def find_layout(content: PartialObject) -> Layout:
@@ -45,13 +60,16 @@ def find_layout(content: PartialObject) -> Layout:
     index is larger than MAX_INDEX_BYTES.
     """
     index: Box | None = None
+    fragments: Box | None = None
     media_data: list[range] = []
     for box in walk_file(content):
         if box.kind == b"moov":
             index = box
         elif box.kind == b"mdat":
             media_data.append(range(box.body, box.end))
-        if index is not None and (media_data or box.kind in (b"moof", b"sidx")):
+        if index is not None and box.kind in (b"moof", b"sidx"):
+            fragments = box
+        if index is not None and (media_data or fragments):
             break
     if index is None:
         raise MediaError(
@@ -61,7 +79,9 @@ def find_layout(content: PartialObject) -> Layout:
         size = (index.end - index.start) // (1024 * 1024)
         raise MediaError(FileReason.UNREADABLE_MEDIA, f"the index (moov box) has {size} MiB; at most 64 MiB are read")
     content.exact(index.start, index.end - index.start)
-    return Layout(index, tuple(media_data))
+    if fragments is None:
+        return Layout(index, tuple(media_data))
+    return Layout(index, tuple(media_data), fragments.start, fragments.kind == b"sidx")
 
 
 def walk_file(content: PartialObject) -> Iterator[Box]:

@@ -87,21 +87,28 @@ class PartialObject:
 
 
 class PartialReader:
-    """What libav reads from. In ``optional`` ranges (media data, not headers) unknown bytes look like the end of the file.
+    """What libav reads from. In ``optional`` ranges (media data, not headers) unknown bytes look like the end of the file,
+    in ``hidden`` ones known bytes do too.
 
     Elsewhere an unknown byte sets ``needed``: whatever libav made of the file then is worthless, and the probe starts over.
     """
 
-    __slots__ = ("_content", "_optional", "_position", "needed")
+    __slots__ = ("_content", "_hidden", "_optional", "_position", "needed")
 
-    def __init__(self, content: PartialObject, optional: tuple[range, ...] = ()) -> None:
+    def __init__(
+        self, content: PartialObject, optional: tuple[range, ...] = (), hidden: tuple[range, ...] = ()
+    ) -> None:
         self._content = content
         self._optional = optional
+        self._hidden = hidden
         self._position = 0
         self.needed: MissingBytes | None = None
 
     def read(self, length: int) -> bytes:
         """At most ``length`` bytes; b"" at the end and where nothing is known."""
+        for part in self._hidden:
+            if self._position < part.stop:
+                length = min(length, max(0, part.start - self._position))
         if self._position >= self._content.size or length <= 0:
             return b""
         data = self._content.available(self._position, length)

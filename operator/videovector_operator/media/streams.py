@@ -1,13 +1,14 @@
 """Video and audio by libav (PyAV): opens a file of known format and reads what its header says.
 
-libav gets only bytes that are known, one demuxer and no protocol, so that no file can make it open anything else.
-The media data are not needed: where a header is complete they look like the end of the file, and what libav would
-otherwise learn by decoding the first frames (a pixel format) stays unknown when the first frame is not in the head.
+libav gets only bytes that are known, one demuxer, no protocol and no decoder, so that no file can make it do anything else.
+The media data are not needed: behind a complete header they look like the end of the file. What only decoding would tell
+(a pixel format) stays unknown.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from fractions import Fraction
 
 import av
@@ -25,6 +26,8 @@ from videovector_operator.media.headers import find_header_end
 from videovector_operator.media.reader import BLOCK_BYTES, PartialObject, PartialReader
 
 MAX_STREAMS = 64
+MAX_FRAGMENTED_BYTES = 2 * 1024 * 1024
+"""A fragmented mp4 (no index of the whole) up to this size is read whole; a larger one only shows its beginning."""
 MAX_TAGS = 32
 MAX_TEXT = 256
 _OPTIONS = {
@@ -33,26 +36,27 @@ _OPTIONS = {
     "fpsprobesize": "0",
     "protocol_whitelist": "",
     "enable_drefs": "0",
+    # No decoder may run over a stranger's bytes, and none is needed ...
+    "codec_whitelist": "none",
 }
-# Without a header the duration comes from the mean bit rate: look at more frames.
-_FRAME_OPTIONS = {**_OPTIONS, "probesize": str(BLOCK_BYTES)}
+# ... but for bare AAC frames. Without a header the duration comes from the mean bit rate: look at more frames.
+_FRAME_OPTIONS = {**_OPTIONS, "probesize": str(BLOCK_BYTES), "codec_whitelist": "aac"}
 av.logging.set_level(None)
 
 
 def probe_streams(content: PartialObject, found: Format, timeout_seconds: float) -> Probe:
     """Probe a video or audio file. Raises MissingBytes or MediaError."""
-    rotation = 0
     if FACTS[found].demuxer == "mov":
-        layout = find_layout(content)
-        rotation = read_rotation(content.exact(layout.index.start, layout.index.end - layout.index.start))
-        # Near its end media data are needed after all: libav reads on from there to what follows.
-        optional = tuple(range(part.start, part.stop - BLOCK_BYTES) for part in layout.media_data)
-    else:
-        optional = _find_optional(content, found)
-    reader = PartialReader(content, optional)
+        return probe_boxes(content, found, timeout_seconds)
+    reader = PartialReader(content, _find_optional(content, found))
+    return run_libav(reader, content, found, timeout_seconds)
+
+
+def run_libav(reader: PartialReader, content: PartialObject, found: Format, timeout_seconds: float) -> Probe:
+    """Open what ``reader`` shows and describe it. Raises MissingBytes or MediaError."""
     try:
         with _open(reader, found, timeout_seconds) as container:
-            probe = _describe(container, content, found, rotation)
+            probe = _describe(container, content, found)
     except (FFmpegError, ValueError, OverflowError, MemoryError) as error:
         if reader.needed is not None:
             raise reader.needed from None
@@ -76,6 +80,26 @@ def _open(reader: PartialReader, found: Format, timeout_seconds: float) -> Input
     )
 
 
+def probe_boxes(content: PartialObject, found: Format, timeout_seconds: float) -> Probe:
+    """Probe mp4, mov or m4a: all is in the index, so the media data are hidden and no frame is ever decoded."""
+    layout = find_layout(content)
+    rotation = read_rotation(content.exact(layout.index.start, layout.index.end - layout.index.start))
+    hidden = layout.media_data
+    if not layout.is_index_first:
+        # libav reads on from the end of the media data to the index behind them.
+        hidden = tuple(range(part.start, part.stop - BLOCK_BYTES) for part in hidden)
+    is_partial = layout.fragments is not None and content.size > MAX_FRAGMENTED_BYTES
+    if layout.fragments is not None:
+        if not is_partial:
+            content.exact(0, content.size)
+        hidden = (range(layout.fragments + BLOCK_BYTES, content.size),) if is_partial else ()
+    probe = run_libav(PartialReader(content, hidden, hidden), content, found, timeout_seconds)
+    technical = {**probe.technical, "rotation": rotation} if rotation else probe.technical
+    # The sum of the fragments seen so far would be a wrong duration; none is better.
+    is_unknown = is_partial and not layout.has_fragment_list and not layout.has_duration(content)
+    return replace(probe, technical=technical, duration_seconds=None if is_unknown else probe.duration_seconds)
+
+
 def _find_optional(content: PartialObject, found: Format) -> tuple[range, ...]:
     """Where unknown bytes are media data (or tags nobody asks for), so that libav need not see them."""
     if found is Format.OGG:
@@ -84,7 +108,7 @@ def _find_optional(content: PartialObject, found: Format) -> tuple[range, ...]:
     return (range(find_header_end(content, found), content.size),)
 
 
-def _describe(container: InputContainer, content: PartialObject, found: Format, rotation: int) -> Probe:
+def _describe(container: InputContainer, content: PartialObject, found: Format) -> Probe:
     videos = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
     audios = container.streams.audio
     if not videos and not audios:
@@ -104,11 +128,11 @@ def _describe(container: InputContainer, content: PartialObject, found: Format, 
         audio_codec=_codec(audio),
         sample_rate=_positive(audio, "sample_rate"),
         channels=_positive(audio, "channels"),
-        technical=_build_technical(container, content.size, rotation),
+        technical=_build_technical(container, content.size),
     )
 
 
-def _build_technical(container: InputContainer, size: int, rotation: int) -> dict[str, Json]:
+def _build_technical(container: InputContainer, size: int) -> dict[str, Json]:
     """The whole probe as JSON; unknown values are left out, texts are cut."""
     streams: list[Json] = [_describe_stream(stream) for stream in list(container.streams)[:MAX_STREAMS]]
     return _known(
@@ -117,7 +141,6 @@ def _build_technical(container: InputContainer, size: int, rotation: int) -> dic
             "size": size,
             "durationSeconds": _seconds(container.duration, Fraction(1, av.time_base)),
             "bitRate": container.bit_rate or None,
-            "rotation": rotation or None,
             "tags": _clean(container.metadata) or None,
             "streams": streams,
         }
@@ -139,7 +162,6 @@ def _describe_stream(stream: Stream) -> dict[str, Json]:
             "bitRate": _positive(stream, "bit_rate") if has_codec else None,
             "width": _positive(stream, "width") if is_video else None,
             "height": _positive(stream, "height") if is_video else None,
-            "pixelFormat": getattr(stream, "pix_fmt", None) if is_video else None,
             "frameRate": f"{rate.numerator}/{rate.denominator}" if rate else None,
             "sampleRate": _positive(stream, "sample_rate") if is_audio else None,
             "channels": _positive(stream, "channels") if is_audio else None,

@@ -172,6 +172,19 @@ def test_a_large_file_is_never_read_whole(long_media: Mapping[str, Path], name: 
         assert driven.probe.duration_seconds == pytest.approx(float(answer["format"]["duration"]), rel=0.03)
 
 
+def test_a_large_fragmented_file_has_no_wrong_duration(long_media: Mapping[str, Path], tmp_path: Path) -> None:
+    path = tmp_path / "fragmented.mp4"
+    # Without an index of the whole (as browsers record): only reading all of it would tell the duration.
+    run_ffmpeg("-i", long_media["faststart.mp4"], "-c", "copy", "-movflags", "+frag_keyframe+empty_moov", path)
+    driven = drive(path.read_bytes(), path.name)
+    assert driven.probe.duration_seconds is None
+    assert (driven.probe.video_codec, driven.probe.width, driven.probe.audio_codec) == ("h264", 320, "aac")
+    assert driven.bytes_read <= 200_000
+    # With a list of all fragments (as for streaming) the head is enough.
+    run_ffmpeg("-i", long_media["faststart.mp4"], "-c", "copy", "-movflags", "+dash+global_sidx", path)
+    assert drive(path.read_bytes(), path.name).probe.duration_seconds == pytest.approx(20, rel=0.01)
+
+
 REFUSED = {
     "a text file is named as such": ("a.mp4", b"hello, this is text\n" * 9, FileReason.UNREADABLE_MEDIA, "text"),
     "an HTML page": ("a.jpg", b"<!DOCTYPE html><html>", FileReason.UNREADABLE_MEDIA, "HTML"),

@@ -79,8 +79,12 @@ async def _bounded(call: Coroutine[Any, Any, bool]) -> bool:
 
 
 async def lead(api: ApiClient, settings: LeaseSettings, act: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Wait for the Lease, then run ``act`` as long as it is held. Returns when the Lease is lost."""
+    """Wait for the Lease, then run ``act`` as long as it is held. Returns when the Lease is lost.
+
+    However this ends, ``act`` has ended before: the client's election leaves it running when it is cancelled itself.
+    """
     lock = BoundedLeaseLock(settings.name, settings.namespace, settings.identity, api)
+    work = _Work(act)
 
     async def lost() -> None:
         _log.error("lease lost", lease=settings.name)
@@ -90,10 +94,34 @@ async def lead(api: ApiClient, settings: LeaseSettings, act: Callable[[], Corout
         lease_duration=settings.duration,
         renew_deadline=settings.renew_deadline,
         retry_period=settings.retry_period,
-        onstarted_leading=act,
+        onstarted_leading=work.run,
         onstopped_leading=lost,
     )
-    await LeaderElection(config).run()
+    try:
+        await LeaderElection(config).run()
+    finally:
+        await work.end()
+
+
+class _Work:
+    """The leader's work as a task that can be ended and waited for."""
+
+    def __init__(self, act: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._act = act
+        self._task: asyncio.Task[Any] | None = None
+        self._over = False
+
+    async def run(self) -> None:
+        if self._over:
+            return
+        self._task = asyncio.current_task()
+        await self._act()
+
+    async def end(self) -> None:
+        self._over = True
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
 
 
 async def release(api: ApiClient, settings: LeaseSettings) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import yaml
 
 from videovector_operator.api.crd import build_crd, build_schema, to_structural
 from videovector_operator.api.crd_files import render_crds, write_crds
-from videovector_operator.api.kinds import KINDS, KindInfo
+from videovector_operator.api.kinds import KINDS, Column, KindInfo
 from videovector_operator.api.v1alpha1.reasons import Phase
 
 Json = dict[str, Any]
@@ -178,3 +179,14 @@ def test_the_files_are_plain_yaml(info: KindInfo) -> None:
     assert yaml.safe_load(text) == build_crd(info)
     assert "&id" not in text
     assert text.startswith("# Generated")
+
+
+def test_defaults_that_say_nothing_are_dropped_and_tuples_are_lists() -> None:
+    assert to_structural({"type": "object", "default": {}}, {}) == {"type": "object"}
+    assert to_structural({"type": "array", "default": ("a",)}, {}) == {"type": "array", "default": ["a"]}
+
+
+def test_a_column_may_explain_itself() -> None:
+    column = Column("Name", ".spec.displayName", description="Name for people")
+    (first, *_) = build_crd(replace(KINDS[1], columns=(column,)))["spec"]["versions"][0]["additionalPrinterColumns"]
+    assert first["description"] == "Name for people"

@@ -133,6 +133,9 @@ def test_cancel_before_a_worker_starts_ends_the_run(catalogued: World, prefix: s
 
     assert condition(body, "Stalled")["reason"] == "Cancelled"
     assert body["status"]["phase"] == "Cancelled"
+    # The Job, whose pods never started, does not wait for them for ever.
+    name = body["status"]["jobName"]
+    catalogued.wait("Job", name, lambda b: any(c["type"] == "Failed" for c in b["status"].get("conditions") or ()))
 
 
 def test_a_paused_run_rests_and_goes_on(catalogued: World, kubelet: LocalKubelet, prefix: str, dsn: str) -> None:

@@ -93,7 +93,7 @@ class World:
             if body is not None and until(body):
                 return body
             if time.monotonic() > deadline:
-                raise AssertionError(f"{kind} {name} after {seconds:.0f} s: {json.dumps(body, indent=1)[:4000]}")
+                raise AssertionError(f"{kind} {name} after {seconds:.0f} s: {_brief(body)}")
             time.sleep(0.1)
 
 
@@ -142,6 +142,9 @@ class StateRecorder:
         try:
             connection.request("GET", f"{self._world.path(kind)}?watch=1&timeoutSeconds=60")
             answer = connection.getresponse()
+            if answer.status != http.HTTPStatus.OK:
+                # A watch of a CRD that was just changed is refused for a moment.
+                raise http.client.HTTPException(f"watching {kind}: {answer.status}")
             for line in iter(answer.readline, b""):
                 event = json.loads(line)
                 if event["type"] in ("ADDED", "MODIFIED"):
@@ -151,3 +154,8 @@ class StateRecorder:
         finally:
             self._open.discard(connection)
             connection.close()
+
+
+def _brief(body: Json | None) -> str:
+    """What a failed wait shows: spec and status."""
+    return json.dumps({part: (body or {}).get(part) for part in ("spec", "status")}, indent=1)[:6000]

@@ -91,7 +91,12 @@ class PatchChild:
     ttl_seconds: int
 
 
-Action = EnsureRun | EnsureChild | RequestCancel | EndRun | PatchChild
+@dataclass(frozen=True, slots=True)
+class StopChild:
+    """End a Job that nobody else will end: the run is over and no worker ever started that could have noticed."""
+
+
+Action = EnsureRun | EnsureChild | RequestCancel | EndRun | PatchChild | StopChild
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +114,7 @@ def decide_import(job: ImportJob, observed: Observed) -> Decision:
     seen                                    do
     ======================================  ====================================================
     the run has ended                       nothing (keep the Job's ttl as asked)
+    it ended before any worker began        end the Job, whose pods cannot start
     no run, but the status says it ended    the same: its Index was deleted with all runs
     no run yet, cancel                      nothing: cancelled before it began
     no run yet, references not usable       nothing: stalled or waiting
@@ -120,7 +126,7 @@ def decide_import(job: ImportJob, observed: Observed) -> Decision:
     """
     run = observed.run
     if has_ended(job) if run is None else run.state.is_terminal:
-        return Decision(_tidy_child(job, observed.child, suspend=False))
+        return Decision(_decide_over(job, observed.child, run))
     if run is None:
         return _decide_start(job, observed)
     return Decision(_decide_running(job, observed, run))
@@ -185,6 +191,13 @@ def _check_connector_ready(connector: Connector) -> Verdict | None:
     detail = f": {found.reason}: {found.message}" if found is not None else ""
     message = f"waiting for Connector {connector.metadata.name!r} to be ready{detail}"
     return conditions.progressing(Reason.CONNECTOR_NOT_READY, message, "Unknown")
+
+
+def _decide_over(job: ImportJob, child: ChildJob | None, run: RunSummary | None) -> tuple[Action, ...]:
+    is_open = child is not None and not child.complete and not child.failed
+    if is_open and (run is None or run.started_at is None):
+        return (StopChild(),)
+    return _tidy_child(job, child, suspend=False)
 
 
 def _decide_running(job: ImportJob, observed: Observed, run: RunSummary) -> tuple[Action, ...]:

@@ -23,6 +23,7 @@ from videovector_operator.core.importjob import (
     Observed,
     PatchChild,
     RequestCancel,
+    StopChild,
     decide_import,
 )
 from videovector_operator.core.keys import ObjectKey
@@ -30,6 +31,8 @@ from videovector_operator.core.notices import Notice
 from videovector_operator.reconcilers.outcome import Clock, Outcome
 
 _TERMINAL = ("Completed", "Failed", "Cancelled")
+_ROUNDS = 2
+"""What ended in the first round may leave something to tidy up in the second."""
 _LOOK_AGAIN_STARTING = 3.0
 _LOOK_AGAIN_RUNNING = 15.0
 
@@ -54,10 +57,13 @@ class ImportJobReconciler:
         observed = await self._observe(job)
         decision = decide_import(job, observed)
         notices: list[Notice] = []
-        for action in decision.actions:
-            notices.extend(await self._act(job, action))
-        if decision.actions:
+        for _ in range(_ROUNDS):
+            if not decision.actions:
+                break
+            for action in decision.actions:
+                notices.extend(await self._act(job, action))
             observed = await self._observe_progress(job, observed)
+            decision = decide_import(job, observed)
         status = summarize_import(job, observed, decision.blocked, hint=self.hint, now=self.clock())
         return Outcome(status, _requeue_after(observed), tuple(notices))
 
@@ -117,6 +123,9 @@ class ImportJobReconciler:
                 await self.catalog.end_run(run_id, action.state, action.reason, action.message)
             case PatchChild():
                 await self._patch_child(job, action)
+            case StopChild():
+                # No right to delete is needed for this, and the Job's ttl tidies up behind it.
+                await self.cluster.patch(_child_key(job), {"spec": {"activeDeadlineSeconds": 1, "suspend": False}})
         return ()
 
     async def _ensure_child(self, job: ImportJob, connector: Connector | None) -> tuple[Notice, ...]:

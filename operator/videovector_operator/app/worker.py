@@ -17,7 +17,7 @@ import structlog
 
 from videovector_operator.catalog.postgres import PostgresCatalog
 from videovector_operator.core.records import FileState
-from videovector_operator.errors import CatalogUnavailable
+from videovector_operator.errors import CatalogUnavailable, VideoVectorError
 from videovector_operator.settings import Settings
 
 _MIGRATE_RETRY_SECONDS = 1.0
@@ -68,9 +68,11 @@ async def run_migrations(settings: Settings, wait_seconds: float) -> None:
 
 
 async def print_run_files(settings: Settings, run_id: str, state: FileState | None, out: TextIO) -> None:
-    """Print a run's files as JSON lines, in path order."""
+    """Print a run's files as JSON lines, in path order. Raises VideoVectorError when there is no such run."""
     after = ""
     async with _open_catalog(settings) as catalog:
+        if await catalog.observe_run(run_id, list_limit=0) is None:
+            raise VideoVectorError(f"the catalog knows no run {run_id!r}; see status.id of the ImportJob")
         while True:
             page = await catalog.list_run_files(run_id, state=state, after=after, limit=_PAGE)
             out.writelines(json.dumps(asdict(file), ensure_ascii=False) + "\n" for file in page)

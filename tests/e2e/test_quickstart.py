@@ -44,10 +44,9 @@ def done(system: InstalledSystem, tmp_path_factory: pytest.TempPathFactory) -> I
     adapted = quickstart.adapt(manifests, system.storage, namespace=site.world.namespace, bucket=BUCKET)
     with StateRecorder(site.world) as recorder:
         [(_, name)] = quickstart.start(system.kube, adapted)
-        system.kube.run(
-            "wait", "--for=condition=Ready", f"importjob/{name}", "-n", site.world.namespace, "--timeout=90s"
-        )
-        job = site.wait_ended(name)
+        job = site.wait_ready(name)
+        namespace = site.world.namespace
+        system.kube.run("wait", "--for=condition=Ready", f"importjob/{name}", "-n", namespace, "--timeout=10s")
         index = job["spec"]["indexRef"]["name"]
         site.world.wait("Index", index, lambda found: (found["status"].get("lastImport") or {}).get("name") == name)
     return Imported(site, name, folder, job, recorder)
@@ -142,15 +141,15 @@ def test_the_index_counts_its_media(done: Imported) -> None:
     assert index["status"]["lastImport"]["imported"] == len(kinds)
 
 
-def test_events_are_normal_unless_files_failed(done: Imported) -> None:
-    events = [
+def test_events_tell_the_story_and_none_warns(done: Imported) -> None:
+    """A run that is Ready is no reason to wake anybody, even if it left files out; runs that fail do warn."""
+    events = {
         (event["type"], event["reason"])
         for event in done.site.world.list("Event")
         if event["involvedObject"]["kind"] == "ImportJob" and event["involvedObject"]["name"] == done.name
-    ]
-    assert ("Normal", "JobCreated") in events
-    assert ("Warning", "CompletedWithFailures") in events
-    assert {reason for kind, reason in events if kind == "Warning"} == {"CompletedWithFailures"}
+    }
+    assert {("Normal", "JobCreated"), ("Normal", "CompletedWithFailures")} <= events
+    assert {kind for kind, _ in events} == {"Normal"}
 
 
 def test_the_worker_holds_no_kubernetes_rights(done: Imported) -> None:

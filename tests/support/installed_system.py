@@ -69,6 +69,18 @@ class InstalledSystem:
         with psycopg.connect(self.dsn, connect_timeout=5) as connection:
             return connection.execute(statement, arguments).fetchall()
 
+    def explain(self, namespace: str) -> str:
+        """What the objects, the Jobs, the pods and the operator say, for the message of a test that fails."""
+        kube, where = self.kube, self.release.namespace
+        return "\n".join(
+            (
+                kube.run("get", "connectors,indexes,importjobs", "-n", namespace, "-o", "wide"),
+                kube.run("get", "jobs,pods", "-n", namespace, "-o", "wide"),
+                kube.run("get", "pods", "-n", where, "-o", "wide"),
+                kube.run("logs", "-n", where, "-l", "app.kubernetes.io/component=operator", "--tail=40"),
+            )
+        )
+
     def site(self, module: str) -> ImportSite:
         """One of the watched namespaces."""
         return ImportSite(self, World(self.cluster, self.namespaces[module]))
@@ -107,7 +119,17 @@ class ImportSite:
 
     def wait_ended(self, name: str, seconds: float = 90.0) -> Json:
         """Wait until the run is Ready or Stalled."""
-        return self.world.wait("ImportJob", name, lambda job: is_ready(job) or is_stalled(job), seconds)
+        return self._wait(name, lambda job: is_ready(job) or is_stalled(job), seconds)
+
+    def wait_ready(self, name: str, seconds: float = 90.0) -> Json:
+        """Wait until the run has ended well."""
+        return self._wait(name, is_ready, seconds)
+
+    def _wait(self, name: str, until: Callable[[Json], bool], seconds: float) -> Json:
+        try:
+            return self.world.wait("ImportJob", name, until, seconds)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.system.explain(self.world.namespace)}") from None
 
     def wait_counted(self, name: str, at_least: int, seconds: float = 60.0) -> Json:
         """Wait until so many files are imported."""

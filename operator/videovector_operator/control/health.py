@@ -6,6 +6,7 @@ come back as an event.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -30,9 +31,11 @@ class Health:
         self._last_event[kind] = self.clock()
         self._awaited.pop(kind, None)
 
-    def expect_event(self, kind: str) -> None:
-        """We wrote an object of this kind: its watch must tell us."""
-        self._awaited.setdefault(kind, self.clock())
+    def expect_event(self, kind: str, since: float) -> None:
+        """We wrote an object of this kind at ``since`` or later: its watch must tell us, or has done so before the answer
+        to the write came."""
+        if self._last_event.get(kind, -math.inf) < since:
+            self._awaited.setdefault(kind, self.clock())
 
     def note_dead(self, part: str) -> None:
         """A part of the process has ended that must not end."""

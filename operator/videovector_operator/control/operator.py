@@ -192,14 +192,14 @@ class OperatorProcess:
                 self._queue.done(key)
             self._metrics.reconcile.labels(key.kind, result.label).observe(time.monotonic() - began)
             if result.wrote:
-                self._after_write(key)
+                self._after_write(key, began)
             if result.requeue_after is not None:
                 self._queue.add(key, result.requeue_after)
 
-    def _after_write(self, key: ObjectKey) -> None:
+    def _after_write(self, key: ObjectKey, began: float) -> None:
         """Our own write comes back through the watch as a known version: tell the dependents now."""
         self._metrics.status_writes.labels(key.kind).inc()
-        self._health.expect_event(key.kind)
+        self._health.expect_event(key.kind, began)
         body = self._cluster.peek(key)
         if body is not None:
             for dependent in dependents(key, body, self._cluster):

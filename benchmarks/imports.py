@@ -18,6 +18,7 @@ import io
 import json
 import multiprocessing
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -106,15 +107,15 @@ def import_with_peer(servers: Servers, files: int) -> None:
 def probe_with_peer(head: bytes) -> dict[str, Any]:
     with av.open(io.BytesIO(head), "r") as container:
         stream = container.streams[0]
-        is_sound = isinstance(stream, av.AudioStream)
+        sound = stream if isinstance(stream, av.AudioStream) else None
         return {
-            "kind": "audio" if is_sound else ("video" if container.format.name.startswith("mov") else "image"),
+            "kind": "audio" if sound else ("video" if container.format.name.startswith("mov") else "image"),
             "container": container.format.name,
             "duration": container.duration / av.time_base if container.duration else None,
             "width": stream.width if isinstance(stream, av.VideoStream) else None,
             "height": stream.height if isinstance(stream, av.VideoStream) else None,
             "codec": stream.codec_context.name,
-            "sample_rate": stream.sample_rate if is_sound else None,
+            "sample_rate": sound.sample_rate if sound else None,
         }
 
 
@@ -171,10 +172,13 @@ def count_rows(servers: Servers, index: str) -> tuple[int, int]:
     return int(row[0]), int(row[1])
 
 
-def measure(work: Callable[[], None]) -> float:
-    started = time.perf_counter()
+def measure(work: Callable[[], None], who: int) -> tuple[float, float]:
+    """(seconds, CPU seconds of this process or of its children)."""
+    started, before = time.perf_counter(), resource.getrusage(who)
     work()
-    return time.perf_counter() - started
+    after = resource.getrusage(who)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return time.perf_counter() - started, cpu
 
 
 def run_workers(servers: Servers, credentials: Path, workers: int) -> None:
@@ -211,11 +215,11 @@ def main() -> None:
             print(f"uploading {options.files:,} files …", flush=True)
             upload(servers, options.files)
             asyncio.run(create_run(servers))
-            ours = measure(lambda: run_workers(servers, credentials, options.workers))
-            peer = measure(lambda: import_with_peer(servers, peer_files))
+            ours = measure(lambda: run_workers(servers, credentials, options.workers), resource.RUSAGE_CHILDREN)
+            peer = measure(lambda: import_with_peer(servers, peer_files), resource.RUSAGE_SELF)
             report(f"ours, {options.workers} worker(s)", ours, options.files, count_rows(servers, INDEX))
             report("plain loop (boto3, PyAV)", peer, peer_files, count_rows(servers, "peer"))
-            ratio = options.files / ours * peer / peer_files
+            ratio = options.files / ours[0] * peer[0] / peer_files
             print(f"{'ratio':26}{ratio:8.1f} (claim: at least {TARGET_RATIO:.0f})")
         finally:
             for file in credentials.iterdir():
@@ -223,10 +227,12 @@ def main() -> None:
             credentials.rmdir()
 
 
-def report(name: str, seconds: float, files: int, counted: tuple[int, int]) -> None:
-    media, rows = counted
+def report(name: str, spent: tuple[float, float], files: int, counted: tuple[int, int]) -> None:
+    (seconds, cpu), (media, rows) = spent, counted
     assert media == files, (name, media, files)
-    print(f"{name:26}{files / seconds:8,.0f} files/s {rows / seconds:8,.0f} catalog rows/s   ({files:,} files)")
+    print(
+        f"{name:26}{files / seconds:8,.0f} files/s {rows / seconds:8,.0f} catalog rows/s {cpu / files * 1e3:6.2f} ms of CPU a file ({files:,} files)"
+    )
 
 
 if __name__ == "__main__":

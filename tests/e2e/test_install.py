@@ -74,6 +74,7 @@ def test_its_pods_meet_the_restricted_standard(system: InstalledSystem) -> None:
     assert pods
     for pod in pods:
         assert_restricted(pod["spec"])
+        assert [status["restartCount"] for status in pod["status"]["containerStatuses"]] == [0]
 
 
 @pytest.mark.parametrize(("verb", "resource"), ALLOWED)

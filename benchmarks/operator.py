@@ -125,8 +125,9 @@ class Bench:
         from kubernetes.aio.watch import Watch
 
         listed = CustomObjectsApi(self._api).list_namespaced_custom_object
-        version = (await listed("videovector.io", "v1alpha1", self.namespace, "indexes"))["metadata"]["resourceVersion"]
-        async with Watch() as watch:
+        first: Any = await listed("videovector.io", "v1alpha1", self.namespace, "indexes")
+        version = first["metadata"]["resourceVersion"]
+        async with Watch() as watch:  # type: ignore[no-untyped-call]  # the client has no types here
             async for event in watch.stream(
                 listed, "videovector.io", "v1alpha1", self.namespace, "indexes", resource_version=version
             ):

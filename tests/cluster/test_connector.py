@@ -39,7 +39,9 @@ def test_kopf_and_the_operator_write_nothing_but_status(
     assert body["metadata"]["generation"] == 1
 
 
-STALLED = {
+Case = tuple[dict[str, str], dict[str, str] | None, str, list[str]]
+RIGHT = {"right": "keys"}
+STALLED: dict[str, Case] = {
     "the Secret is missing": ({}, None, "SecretNotFound", ["'creds'", "create it"]),
     "a key is missing": ({}, {"accessKeyId": "x"}, "SecretKeyMissing", ["secretAccessKey"]),
     "the key is unknown": (
@@ -54,7 +56,7 @@ STALLED = {
         "InvalidCredentials",
         ["SignatureDoesNotMatch"],
     ),
-    "the bucket is missing": ({"bucket": "no-such-bucket"}, "good", "BucketNotFound", ["no-such-bucket"]),
+    "the bucket is missing": ({"bucket": "no-such-bucket"}, RIGHT, "BucketNotFound", ["no-such-bucket"]),
 }
 
 
@@ -63,7 +65,7 @@ def test_what_only_the_user_can_fix_is_stalled_with_the_fix(
     case: str, world: World, operator: OperatorProcess, connector_spec, gateway: VersityGateway
 ) -> None:
     block, secret, reason, words = STALLED[case]
-    if secret == "good":
+    if secret is RIGHT:
         secret = {"accessKeyId": gateway.access_key, "secretAccessKey": gateway.secret_key}
     if secret is not None:
         world.create_secret("creds", **secret)
@@ -103,7 +105,9 @@ def test_an_unreachable_endpoint_is_retried_until_it_answers(
     port = free_port()
     connector_spec["s3"]["endpoint"] = f"http://127.0.0.1:{port}"
     world.create("Connector", "late", connector_spec)
-    body = world.wait("Connector", "late", lambda b: condition(b, "Reconciling").get("reason") == "ProgressingWithRetry")
+    body = world.wait(
+        "Connector", "late", lambda b: condition(b, "Reconciling").get("reason") == "ProgressingWithRetry"
+    )
 
     assert condition(body, "Ready")["reason"] == "StorageUnavailable"
     assert condition(body, "Stalled") == {}
@@ -124,7 +128,9 @@ def test_an_unreachable_endpoint_is_retried_until_it_answers(
         world.wait("Connector", "late", is_ready, seconds=60)
 
 
-def test_a_token_tests_again_and_is_echoed(world: World, operator: OperatorProcess, connector_spec, credentials) -> None:
+def test_a_token_tests_again_and_is_echoed(
+    world: World, operator: OperatorProcess, connector_spec, credentials
+) -> None:
     world.create("Connector", "archive", connector_spec)
     first = world.wait("Connector", "archive", is_ready)["status"]["lastTestedAt"]
     time.sleep(1.1)  # lastTestedAt has whole seconds

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 
@@ -13,6 +15,7 @@ from tests.support.imports import GOOD, assert_imported_once, fill_folder, run_s
 from tests.support.local_kubelet import LocalKubelet
 from tests.support.operator_process import ROOT, OperatorProcess
 from tests.support.world import StateRecorder, World, condition, is_ready, is_stalled
+
 
 @pytest.fixture
 def kubelet(world: World) -> Iterator[LocalKubelet]:
@@ -88,7 +91,7 @@ def test_more_failures_than_tolerated_stall_the_run(catalogued: World, kubelet: 
     assert not any(condition(state, "Ready").get("status") == "True" for state in seen)
 
 
-STALLED = {
+STALLED: dict[str, tuple[dict, str, str]] = {
     "an unknown Connector": ({"connectorRef": {"name": "nowhere"}}, "ConnectorNotFound", "'nowhere'"),
     "an unknown Index": ({"indexRef": {"name": "nowhere"}}, "IndexNotFound", "'nowhere'"),
     "a pattern that cannot be read": ({"filePattern": "{" * 300}, "InvalidPattern", "spec.filePattern"),
@@ -148,13 +151,13 @@ def test_a_paused_run_rests_and_goes_on(catalogued: World, kubelet: LocalKubelet
     assert_imported_once(world, dsn, world.wait("ImportJob", "later", is_ready, 60))
 
 
-def test_a_deleted_job_is_made_again_and_a_finished_run_is_not(
-    catalogued: World, prefix: str, dsn: str
-) -> None:
+def test_a_deleted_job_is_made_again_and_a_finished_run_is_not(catalogued: World, prefix: str, dsn: str) -> None:
     world = catalogued
     world.create("ImportJob", "robbed", run_spec(prefix))
-    name = world.wait("ImportJob", "robbed", lambda b: bool((b.get("status") or {}).get("jobName")))["status"]["jobName"]
-    first = world.get("Job", name)["metadata"]["uid"]
+    name = world.wait("ImportJob", "robbed", lambda b: bool((b.get("status") or {}).get("jobName")))["status"][
+        "jobName"
+    ]
+    first = (world.get("Job", name) or {})["metadata"]["uid"]
     world.api.request("DELETE", world.path("Job", name) + "?propagationPolicy=Background")
     deadline = time.monotonic() + 30
     while (world.get("Job", name) or {"metadata": {"uid": first}})["metadata"]["uid"] == first:
@@ -170,14 +173,9 @@ def test_a_deleted_job_is_made_again_and_a_finished_run_is_not(
     assert [job for job in world.list("Job") if not job["metadata"].get("deletionTimestamp")] == []
 
 
-def test_the_full_lists_are_a_command_away(
-    catalogued: World, kubelet: LocalKubelet, prefix: str, dsn: str
-) -> None:
+def test_the_full_lists_are_a_command_away(catalogued: World, kubelet: LocalKubelet, prefix: str, dsn: str) -> None:
     catalogued.create("ImportJob", "first", run_spec(prefix))
     run = catalogued.wait("ImportJob", "first", is_ready, 60)["status"]["id"]
-
-    import os
-    import sys
 
     listed = subprocess.run(
         [sys.executable, "-m", "videovector_operator", "files", run, "--state", "skipped"],

@@ -44,7 +44,7 @@ def test_only_the_leader_acts_and_the_standby_takes_over_within_20_s(world: Worl
 def test_a_graceful_stop_hands_over_without_waiting_for_the_lease(world: World, start_operator) -> None:
     first = start_operator(VIDEOVECTOR_LEASE_DURATION_SECONDS="60").wait_ready()
     _wait_for_one_leader(first)
-    second = start_operator(VIDEOVECTOR_LEASE_DURATION_SECONDS="16").wait_ready()
+    start_operator(VIDEOVECTOR_LEASE_DURATION_SECONDS="16").wait_ready()
 
     assert first.stop() == 0
     world.create("Index", "films", {})
@@ -59,6 +59,7 @@ def test_losing_the_lease_ends_the_process(world: World, start_operator) -> None
     while operator.returncode is None:
         assert time.monotonic() < deadline, "the operator goes on without its Lease"
         lease = world.api.get(path)
+        assert lease is not None
         lease["spec"]["holderIdentity"] = "somebody else"
         lease["spec"]["leaseDurationSeconds"] = 3600
         world.api.request("PUT", path, lease)

@@ -87,6 +87,7 @@ async def test_a_standby_cannot_release_the_lease_of_the_leader(
     standby = next(candidate for candidate in candidates if not candidate.leading)
     await release(standby.api, standby.settings)
     lease = await CoordinationV1Api(kubernetes_api).read_namespaced_lease("operator", namespace)
+    assert lease.spec is not None
     assert lease.spec.holder_identity == leaders(candidates)[0]
 
 

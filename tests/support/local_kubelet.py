@@ -56,7 +56,7 @@ class LocalKubelet:
         while not self._stop.is_set():
             try:
                 self._look()
-            except Exception as error:  # the API server may be away; the next look is soon
+            except Exception as error:  # noqa: BLE001 - the API server may be away; the next look is soon
                 self.errors.append(repr(error))
             self._stop.wait(_LOOK_SECONDS)
 

@@ -43,7 +43,7 @@ class OperatorProcess:
             "AWS_EC2_METADATA_DISABLED": "true",
             "VIDEOVECTOR_CATALOG_DSN": dsn,
             "VIDEOVECTOR_NAMESPACES": namespaces,
-            "VIDEOVECTOR_POD_NAMESPACE": namespaces.split(",")[0] or "default",
+            "VIDEOVECTOR_POD_NAMESPACE": namespaces.partition(",")[0] or "default",
             "VIDEOVECTOR_HTTP_HOST": "127.0.0.1",
             "VIDEOVECTOR_HTTP_PORT": str(self.port),
             "VIDEOVECTOR_WORKER_IMAGE": "docker.io/local/videovector-operator:dev",

@@ -201,7 +201,9 @@ def test_the_next_test(name: str) -> None:
 
 
 def test_connectors_do_not_test_all_at_once() -> None:
-    waits = {wait_of(make_connector(meta={"uid": str(uuid.uuid5(uuid.NAMESPACE_DNS, str(n)))}), ALLOWED) for n in range(50)}
+    waits = {
+        wait_of(make_connector(meta={"uid": str(uuid.uuid5(uuid.NAMESPACE_DNS, str(n)))}), ALLOWED) for n in range(50)
+    }
     assert len(waits) > 15
 
 

@@ -15,6 +15,7 @@ from videovector_operator.core import names
 from videovector_operator.core.conditions import State
 from videovector_operator.core.import_status import ListsHint, summarize_import
 from videovector_operator.core.importjob import (
+    Action,
     ChildJob,
     Decision,
     EndRun,
@@ -150,7 +151,7 @@ def test_a_run_does_not_start_when(name: str) -> None:
 
 FAILED = replace(CHILD, failed=True, ready=0, failed_reason="BackoffLimitExceeded", failed_message="too many failures")
 CANCELLING = make_run(cancel_requested=True)
-RUNNING: dict[str, tuple[ImportJob, Observed, tuple[object, ...]]] = {
+RUNNING: dict[str, tuple[ImportJob, Observed, tuple[Action, ...]]] = {
     "all goes well: leave it alone": (make_import(), seen(run=make_run(), child=CHILD), ()),
     "its Connector and Index were deleted: it goes on": (
         make_import(),
@@ -311,6 +312,7 @@ def test_the_failure_threshold_stays_the_users_text(threshold: int | str | None,
 
 
 children = st.builds(
+    Action,
     ChildJob,
     name=st.just("vv-import-x-1"),
     complete=st.booleans(),

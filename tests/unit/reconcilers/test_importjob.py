@@ -158,7 +158,7 @@ def refuse(house: ImportHouse) -> None:
     house.prepare_storage = deny
 
 
-BLOCKED: dict[str, tuple[Callable[[ImportHouse], None], tuple[str, str], Callable[[ImportHouse], None]]] = {
+BLOCKED: dict[str, tuple[Callable[[ImportHouse], object], tuple[str, str], Callable[[ImportHouse], object]]] = {
     "there is no Connector": (
         lambda h: h.fake.delete(FOOTAGE),
         ("False", "ConnectorNotFound"),
@@ -357,11 +357,16 @@ async def test_a_new_time_to_live_reaches_the_job_even_after_the_end(house: Impo
     assert (house.phase(), house.status(FIRST)["observedGeneration"]) == ("Completed", 2)
 
 
-AFTERLIFE: dict[str, Callable[[ImportHouse], None]] = {
+def pause_and_resume(house: ImportHouse) -> None:
+    house.annotate(FIRST, paused="true")
+    house.annotate(FIRST, paused=None)
+
+
+AFTERLIFE: dict[str, Callable[[ImportHouse], object]] = {
     "its Job is deleted": lambda h: h.fake.delete(h.job_key),
     "a look is requested": lambda h: h.annotate(FIRST, requestedAt="again"),
     "its time to live is changed": lambda h: h.fake.edit(FIRST, {"spec": {"ttlSecondsAfterFinished": 5}}),
-    "it is paused and resumed": lambda h: (h.annotate(FIRST, paused="true"), h.annotate(FIRST, paused=None))[0],
+    "it is paused and resumed": pause_and_resume,
     "its Connector is changed": lambda h: h.fake.edit(FOOTAGE, {"spec": {"importMode": "new_only"}}),
     "its Index is deleted": lambda h: h.fake.delete(FILMS),
 }

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 import structlog
 
@@ -125,7 +127,7 @@ async def test_somebody_elses_finalizer_is_never_lost(house: House) -> None:
 
 
 @pytest.mark.parametrize("verb", ["patch", "patch_status"])
-async def test_a_lost_write_is_repaired_by_the_next_look(house: House, verb: str) -> None:
+async def test_a_lost_write_is_repaired_by_the_next_look(house: House, verb: Literal["patch", "patch_status"]) -> None:
     house.fake.apply(index_manifest(deletionPolicy="Delete"))
     house.fake.fail(verb, ClusterError("down"))
     await house.look(FILMS)

@@ -312,7 +312,6 @@ def test_the_failure_threshold_stays_the_users_text(threshold: int | str | None,
 
 
 children = st.builds(
-    Action,
     ChildJob,
     name=st.just("vv-import-x-1"),
     complete=st.booleans(),

@@ -13,6 +13,8 @@ CODE := operator tests tools benchmarks
 # dev = a development cluster of the project's own; kind; existing = the current kubeconfig, with IMAGE=…
 CLUSTER ?= dev
 IMAGE ?=
+LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make requirements"
 PYTEST := $(PYTHON) -m pytest
 ARGS ?=
 
@@ -75,12 +77,10 @@ verify: generate ## Fail if generated files differ from what is committed.
 		if [[ -n "$$changed" ]]; then echo "generated files are not committed:"; echo "$$changed"; exit 1; fi
 
 .PHONY: requirements
-requirements: ## Pin every dependency of pyproject.toml anew, with hashes (needs uv).
+requirements: ## Pin the dependencies of pyproject.toml with hashes (needs uv; newer versions: ARGS=--upgrade).
 	@command -v uv > /dev/null || { echo "uv is missing; install it with: python3 -m pip install uv"; exit 1; }
-	@$(LOCK) --output-file requirements/runtime.txt pyproject.toml
-	@$(LOCK) --extra dev --output-file requirements/dev.txt pyproject.toml
-LOCK := uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --no-emit-find-links --custom-compile-command "make requirements"
+	@$(LOCK) $(ARGS) --output-file requirements/runtime.txt pyproject.toml
+	@$(LOCK) $(ARGS) --extra dev --output-file requirements/dev.txt pyproject.toml
 
 .PHONY: cluster-programs
 cluster-programs: ## Build kubectl, helm and the development cluster's programs into .cache/bin.

@@ -23,7 +23,7 @@ def install_storage(kube: Kube, *, secret_key: str) -> Storage:
     kube.ensure_namespace(NAMESPACE)
     kube.apply(*_manifests(secret_key))
     kube.run("rollout", "status", f"deployment/{_NAME}", "-n", NAMESPACE, "--timeout=180s", seconds=200)
-    endpoint = f"http://{_NAME}.{NAMESPACE}.svc.cluster.local:{_PORT}"
+    endpoint = f"http://{_NAME}.{NAMESPACE}.svc.cluster.local"
     return Storage(endpoint, _ACCESS_KEY, secret_key, reach=lambda: _forward(kube))
 
 
@@ -52,7 +52,7 @@ def _manifests(secret_key: str) -> list[Json]:
         "selector": {"matchLabels": labels},
         "template": {"metadata": {"labels": labels}, "spec": _pod()},
     }
-    service = {"selector": labels, "ports": [{"name": "s3", "port": _PORT, "targetPort": _PORT}]}
+    service = {"selector": labels, "ports": [{"name": "s3", "port": 80, "targetPort": "s3"}]}
     return [
         {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": keys},
         {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": deployment},

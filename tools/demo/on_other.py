@@ -74,7 +74,8 @@ def down(noted: dict[str, str | None]) -> None:
 def _site(kube: Kube, name: str) -> Site:
     with step("An S3 server in the cluster"):
         storage = install_storage(kube, secret_key=_storage_key())
-    return Site(kube, name, storage)
+    # No volume: the demo shall run where nobody provides them, and leave none behind.
+    return Site(kube, name, storage, values={"catalog": {"postgresql": {"persistence": {"enabled": False}}}})
 
 
 def _storage_key() -> str:

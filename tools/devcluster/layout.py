@@ -5,6 +5,7 @@ Nothing may be started, written or deleted here, apart from taking a slot number
 
 import fcntl
 import re
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -137,10 +138,17 @@ def _slot(name: str) -> int:
         if own.exists():
             return int(own.read_text())
         taken = {int((CLUSTERS / other / "slot").read_text()) for other in known_clusters()}
-        free = set(range(len(_FIXED_SLOTS), _LAST_SLOT + 1)) - taken
-        if not free:
-            raise DevClusterError("every address range is taken: run `python -m tools.devcluster down --all --purge`")
-        return min(free)
+        for slot in range(len(_FIXED_SLOTS), _LAST_SLOT + 1):
+            if slot not in taken and not _is_used_elsewhere(Layout(name, slot)):
+                return slot
+        raise DevClusterError("every address range is taken: run `python -m tools.devcluster down --all --purge`")
+
+
+def _is_used_elsewhere(layout: Layout) -> bool:
+    """Whether another checkout's cluster listens there: its slots are not written in our files."""
+    with socket.socket() as probe:
+        probe.settimeout(0.2)
+        return probe.connect_ex((layout.internal_ip, 2379)) == 0
 
 
 def remember_slot(layout: Layout) -> None:

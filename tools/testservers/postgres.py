@@ -58,7 +58,8 @@ class PostgresServer(Server):
     def remove(self) -> None:
         """Stop it and delete everything it kept, also outside .cache/."""
         self.stop()
-        shutil.rmtree(self._data, ignore_errors=True)
+        if self.state.exists():
+            shutil.rmtree(self._data, ignore_errors=True)
         super().remove()
 
     @override

@@ -1,8 +1,8 @@
 """S3 and compatible servers behind the storage port, by requests of our own.
 
 The hot paths (listing, ranged reads of very many objects) cost a tenth of what an SDK client takes.
-The pieces: `s3_address` where, `s3_sign` + `s3_credentials` as whom, `s3_http` + `s3_transport` how, `s3_list` and
-`s3_access` what, `s3_errors` what went wrong.
+The pieces: `s3_address` where, `s3_sign` + `s3_credentials` as whom, `s3_http` how (over `s3_transport`, and over `s3_pool`
++ `s3_connection` for ranged reads), `s3_list` and `s3_access` what, `s3_errors` what went wrong.
 """
 
 from __future__ import annotations
@@ -101,6 +101,7 @@ class S3Storage:
             skip=start,
             keep=length,
             accepted=(206, 200, 416),
+            lean=True,
         )
         return await self._http().send(request, lambda reply: _decode_range(key, start, length, reply))
 
@@ -171,7 +172,7 @@ def _decode_range(key: str, start: int, length: int, reply: Reply) -> bytes:
     if reply.status == 416:
         return b""
     if reply.status == 200:
-        # The server ignores ranges: `s3_transport.read_body` has cut the slice out.
+        # The server ignores ranges: the transport has cut the slice out.
         return reply.body
     match = _CONTENT_RANGE.match(reply.headers.get("content-range", ""))
     if match is None:

@@ -1,4 +1,4 @@
-"""Sends signed S3 requests over one aiohttp session: time-outs, bounded retries, bounded replies, no redirects.
+"""Sends signed S3 requests over one aiohttp session, or the lean pool: time-outs, bounded retries, bounded replies, no redirects.
 
 What a reply means is decided by the caller's ``decode`` and by `s3_errors`; everything raised is a `StorageError`.
 Raw URLs pass through untouched (yarl's ``encoded=True``), so that every legal key survives.
@@ -7,7 +7,7 @@ Raw URLs pass through untouched (yarl's ``encoded=True``), so that every legal k
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -19,8 +19,10 @@ from yarl import URL
 from videovector_operator.errors import InvalidCredentials, StorageError, Throttled, Unavailable
 from videovector_operator.storage.port import StaticCredentials
 from videovector_operator.storage.s3_address import Address
+from videovector_operator.storage.s3_connection import Bounds
 from videovector_operator.storage.s3_credentials import CredentialsProvider
 from videovector_operator.storage.s3_errors import CLOCK_SKEW, EXPIRED_CODES, build_error
+from videovector_operator.storage.s3_pool import ConnectionPool, build_head
 from videovector_operator.storage.s3_request import Reply, Request
 from videovector_operator.storage.s3_sign import SignedParts, Signer, encode_query
 from videovector_operator.storage.s3_transport import build_transport_error, open_session, read_body, scrub
@@ -64,10 +66,17 @@ class S3Http:
         self._signer = Signer(address.region)
         self._skew = timedelta(0)
         self._session = open_session(limits.connections, limits.connect, limits.silence)
+        self._pool = ConnectionPool(
+            address.origin,
+            connections=limits.connections,
+            connect_seconds=limits.connect,
+            silence_seconds=limits.silence,
+        )
 
     async def close(self) -> None:
         """Close every connection."""
         self._credentials.close()
+        await self._pool.close()
         await self._session.close()
 
     async def send(self, request: Request, decode: Callable[[Reply], T]) -> T:
@@ -117,24 +126,31 @@ class S3Http:
             credentials,
             self._clock() + self._skew,
         )
-        url = URL(f"{self.address.origin}{path}?{query}" if query else f"{self.address.origin}{path}", encoded=True)
+        target = f"{path}?{query}" if query else path
+        if request.lean:
+            reply = await self._pool.exchange(build_head(request.method, target, headers), _bounds_of(request))
+        else:
+            reply = await self._exchange_by_session(request, target, headers)
+        if reply.status not in request.accepted:
+            raise self._refused(request, reply, credentials)
+        return reply
+
+    async def _exchange_by_session(self, request: Request, target: str, headers: Mapping[str, str]) -> Reply:
+        url = URL(f"{self.address.origin}{target}", encoded=True)
         async with self._session.request(
             request.method, url, headers=headers, data=request.body or None, allow_redirects=False
         ) as response:
-            if response.status not in request.accepted:
-                raise await self._refused(request, response, credentials)
             if request.method == "HEAD":
-                return Reply(response.status, response.headers, b"")
-            skip = request.skip if response.status == 200 else 0
-            return Reply(response.status, response.headers, await read_body(response, skip, request.keep))
+                return Reply(response.status, response.headers)
+            bounds = _bounds_of(request)
+            skip = bounds.skip if response.status == 200 else 0
+            keep = bounds.keep if response.status in bounds.accepted else bounds.keep_refused
+            return Reply(response.status, response.headers, await read_body(response, skip, keep))
 
-    async def _refused(
-        self, request: Request, response: aiohttp.ClientResponse, credentials: StaticCredentials
-    ) -> StorageError:
-        body = await read_body(response, 0, _LONGEST_ERROR_BODY) if request.method != "HEAD" else b""
-        error = build_error(request.action, self.address, Reply(response.status, response.headers, body))
+    def _refused(self, request: Request, reply: Reply, credentials: StaticCredentials) -> StorageError:
+        error = build_error(request.action, self.address, reply)
         if error.code == CLOCK_SKEW:
-            self._learn_skew(response.headers.get("date", ""))
+            self._learn_skew(reply.headers.get("date", ""))
         return scrub(error, credentials)
 
     def _learn_skew(self, date: str) -> None:
@@ -143,3 +159,7 @@ class S3Http:
             self._skew = parsedate_to_datetime(date).astimezone(UTC) - self._clock()
         except ValueError:
             self._skew = timedelta(0)
+
+
+def _bounds_of(request: Request) -> Bounds:
+    return Bounds(request.accepted, request.skip, request.keep, _LONGEST_ERROR_BODY)

@@ -14,6 +14,7 @@ class Request:
 
     ``skip`` and ``keep`` bound the body that is read: bytes before ``skip`` are dropped when the server ignores the
     range (status 200), and no more than ``keep`` bytes are kept. ``attempts`` None = as `Limits` says.
+    ``lean`` requests (GET only) take the transport made for very many small replies.
     """
 
     method: str
@@ -27,11 +28,12 @@ class Request:
     keep: int = 16 * 1024 * 1024
     attempts: int | None = None
     accepted: tuple[int, ...] = (200,)
+    lean: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One reply. ``headers`` find names in any case; ``body`` is complete, or cut at the request's ``keep``."""
+    """One reply. ``headers`` find lowercase names; ``body`` is complete, or cut at the request's ``keep``."""
 
     status: int
     headers: Mapping[str, str]

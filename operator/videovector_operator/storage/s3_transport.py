@@ -1,6 +1,6 @@
 """The bytes below S3 requests: the aiohttp session with its socket guard, bounded body reading, transport errors as our own.
 
-No S3 semantics may enter.
+Ranged reads take the lean transport (`s3_pool`) instead of the session; errors of both are told here. No S3 semantics may enter.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import ssl
 
 import aiohttp
 from aiohttp.abc import ResolveResult
@@ -22,6 +23,10 @@ _REACH = "Check that the endpoint can be reached from the cluster"
 _CHUNK = 256 * 1024
 _SHORTEST_SECRET = 4
 """Shorter test keys would blot out ordinary words."""
+
+
+class NotConnectedError(OSError):
+    """No connection could be made; ``errno`` says why."""
 
 
 def open_session(connections: int, connect_seconds: float, silence_seconds: float) -> aiohttp.ClientSession:
@@ -63,14 +68,19 @@ async def read_body(response: aiohttp.ClientResponse, skip: int, keep: int) -> b
         return await response.read()
     if length is not None and skip >= length:
         return b""
-    if skip > _LONGEST_SKIP:
-        raise Invalid("The S3 server ignores byte ranges, so that large objects cannot be read from it in parts")
+    refuse_long_skip(skip)
     await _drop(response.content, skip)
     chunks: list[bytes] = []
     while keep > 0 and (chunk := await response.content.read(min(keep, _CHUNK))):
         chunks.append(chunk)
         keep -= len(chunk)
     return b"".join(chunks)
+
+
+def refuse_long_skip(skip: int) -> None:
+    """Raise Invalid when more than 64 MiB would have to be skipped."""
+    if skip > _LONGEST_SKIP:
+        raise Invalid("The S3 server ignores byte ranges, so that large objects cannot be read from it in parts")
 
 
 async def _drop(stream: aiohttp.StreamReader, count: int) -> None:
@@ -86,19 +96,22 @@ def build_transport_error(action: str, address: Address, error: Exception) -> St
 
 def _judge(address: Address, error: Exception) -> tuple[type[StorageError], str]:
     match error:
-        case aiohttp.ClientConnectorCertificateError():
+        case aiohttp.ClientConnectorCertificateError() | ssl.SSLCertVerificationError():
             verdict: tuple[type[StorageError], str] = (
                 Invalid,
                 "the server's certificate is not trusted. Check the endpoint's host name and its certificate",
             )
-        case aiohttp.ClientSSLError():
+        case aiohttp.ClientSSLError() | ssl.SSLError():
             verdict = Unavailable, "no TLS connection. Check that the endpoint speaks https"
-        case aiohttp.ClientConnectorDNSError():
-            verdict = Unavailable, f"the host name '{error.host}' does not resolve. {_dns_hint(address)}"
+        case aiohttp.ClientConnectorDNSError() | socket.gaierror():
+            host = error.host if isinstance(error, aiohttp.ClientConnectorDNSError) else address.host
+            verdict = Unavailable, f"the host name '{host}' does not resolve. {_dns_hint(address)}"
         case TimeoutError():
             verdict = Unavailable, f"no answer in time. {_REACH}"
         case aiohttp.ClientConnectorError():
             verdict = Unavailable, f"{_plain_reason(error.os_error)}. {_REACH}"
+        case NotConnectedError():
+            verdict = Unavailable, f"{_plain_reason(error)}. {_REACH}"
         case aiohttp.ClientResponseError() | ValueError():
             verdict = Invalid, "the answer is not an S3 server's. Check the endpoint's scheme, host and port"
         case _:

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 
+import psycopg
 import pytest
 
 from tests.support.imports import GOOD, assert_imported_once, fill_folder, run_spec
@@ -171,6 +172,23 @@ def test_a_deleted_job_is_made_again_and_a_finished_run_is_not(catalogued: World
     body = world.wait("ImportJob", "robbed", lambda b: b["status"].get("lastHandledRequest") == "again")
     assert is_ready(body)
     assert [job for job in world.list("Job") if not job["metadata"].get("deletionTimestamp")] == []
+
+
+def test_deleting_an_open_import_ends_its_run_and_its_job(catalogued: World, prefix: str, dsn: str) -> None:
+    catalogued.create("ImportJob", "gone", run_spec(prefix))
+    catalogued.wait("ImportJob", "gone", lambda b: bool((b.get("status") or {}).get("jobName")))
+    catalogued.api.delete(catalogued.path("ImportJob", "gone"))
+
+    deadline = time.monotonic() + 30
+    while True:
+        with psycopg.connect(dsn) as connection:
+            states = connection.execute("SELECT state, message FROM runs").fetchall()
+        if states == [("cancelled", "its ImportJob was deleted; what was imported stays")] and not catalogued.list(
+            "Job"
+        ):
+            return
+        assert time.monotonic() < deadline, (states, catalogued.list("Job"))
+        time.sleep(0.2)
 
 
 def test_the_full_lists_are_a_command_away(catalogued: World, kubelet: LocalKubelet, prefix: str, dsn: str) -> None:

@@ -7,6 +7,7 @@ import random
 import socket
 import time
 from datetime import UTC, datetime
+from functools import partial
 
 from kubernetes.aio import config as kube_config
 from kubernetes.aio.client.api_client import ApiClient
@@ -117,7 +118,9 @@ def _operator_settings(settings: Settings, instance: str) -> OperatorSettings:
 
 def _build_reconcilers(settings: Settings, cluster: CachedCluster, catalog: PostgresCatalog) -> dict[str, Reconciler]:
     worker_dsn = settings.catalog_worker_dsn or settings.catalog_dsn
-    connector = ConnectorReconciler(cluster, open_storage, utc_now)
+    connector = ConnectorReconciler(
+        cluster, partial(open_storage, timeout_seconds=settings.storage_timeout_seconds), utc_now
+    )
     index = IndexReconciler(cluster, catalog, utc_now)
     import_job = ImportJobReconciler(
         cluster,

@@ -21,6 +21,7 @@ from videovector_operator.cluster.cache import CachedCluster
 from videovector_operator.cluster.port import Json
 from videovector_operator.control import leadership
 from videovector_operator.control.catalog_wakes import CatalogWakes
+from videovector_operator.control.departures import Departures
 from videovector_operator.control.health import Health
 from videovector_operator.control.http import start_http
 from videovector_operator.control.leadership import LeaseSettings
@@ -78,6 +79,7 @@ class OperatorProcess:
         self._health = health
         self._queue: WorkQueue[ObjectKey] = WorkQueue(clock=time.monotonic, on_wait=metrics.queue_wait.observe)
         self._wakes = CatalogWakes(catalog, self._queue.add, self._find_index)
+        self._departures = Departures(catalog)
         self._leading = False
         self._failed = False
         self._stop = asyncio.Event()
@@ -176,6 +178,7 @@ class OperatorProcess:
                 group.create_task(self._resync_forever(), name="resync")
                 group.create_task(self._wakes.listen(), name="catalog listener")
                 group.create_task(self._wakes.poll(), name="catalog poll")
+                group.create_task(self._departures.run(), name="departures")
         except* Exception as errors:  # noqa: BLE001 - named in the log; then the process ends
             _log.error("leader's work ended", errors=[repr(error) for error in errors.exceptions])
             self._health.note_dead("the leader's work")
@@ -212,6 +215,8 @@ class OperatorProcess:
             return
         if event_type == "DELETED":
             self._cluster.forget(key_of(kind, body))
+            if kind == "ImportJob" and self._leading:
+                self._departures.note(body["metadata"]["uid"])
         elif not self._cluster.store(kind, body):
             return
         if self._leading:

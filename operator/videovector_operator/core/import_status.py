@@ -216,7 +216,7 @@ def _judge_open(job: ImportJob, run: RunSummary, child: ChildJob | None) -> Verd
         message = f"paused; {_counts(run)}; remove the annotation {names.PAUSED} to go on"
         return conditions.progressing(Reason.PAUSED, message, "Unknown")
     if child is not None and child.trouble and child.ready == 0:
-        message = f"the worker does not start: {child.trouble}"
+        message = f"no worker is running: {child.trouble}"
         return conditions.progressing(Reason.WORKER_NOT_STARTING, message, "Unknown")
     if run.state is RunState.PENDING:
         return conditions.progressing(Reason.PENDING, "waiting for the first worker to start", "Unknown")

@@ -9,7 +9,7 @@ from videovector_operator.api.v1alpha1.common import Status
 from videovector_operator.api.v1alpha1.reasons import ConditionType, Reason
 from videovector_operator.core.conditions import find_condition
 
-_QUIET = frozenset({Reason.SCANNING, Reason.PROGRESSING, Reason.INDEX_READY})
+_QUIET = frozenset({Reason.SCANNING, Reason.INDEX_READY})
 """Reasons that tell nobody anything new."""
 
 

@@ -147,7 +147,6 @@ class ImportJobReconciler:
             spec["suspend"] = action.suspend
         await self.cluster.patch(key, {"metadata": {"uid": body["metadata"]["uid"]}, "spec": spec})
 
-
     async def _ensure_catalog_secret(self, job_body: dict[str, Any]) -> bool:
         """Make the Secret that the Job's pods need. False = that of a deleted Job of the same name is still being
         collected: letting the pods go now would take it from under them, so the next look does it."""

@@ -133,9 +133,9 @@ FAILURES: dict[str, tuple[Exception, Result, tuple[str, str]]] = {
         ("False", "SecretNotFound"),
     ),
     "a dependency that is not there is looked for again": (
-        Waiting(Reason.INDEX_NOT_READY, "soon", 12.0),
+        Waiting(Reason.CONNECTOR_NOT_READY, "soon", 12.0),
         Result("retry", 12.0, wrote=True),
-        ("Unknown", "IndexNotReady"),
+        ("Unknown", "ConnectorNotReady"),
     ),
     "what may pass is tried again": (
         CatalogUnavailable("no database"),

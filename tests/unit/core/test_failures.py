@@ -17,9 +17,9 @@ CASES = {
         None,
     ),
     "a dependency that is not there yet is waited for": (
-        errors.Waiting(Reason.INDEX_NOT_READY, "m", 12.0),
+        errors.Waiting(Reason.CONNECTOR_NOT_READY, "m", 12.0),
         State.PROGRESSING,
-        Reason.INDEX_NOT_READY,
+        Reason.CONNECTOR_NOT_READY,
         12.0,
     ),
     "wrong keys": (errors.InvalidCredentials("m"), State.STALLED, Reason.INVALID_CREDENTIALS, None),

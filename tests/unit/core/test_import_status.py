@@ -72,7 +72,7 @@ SPOKEN: dict[str, tuple[ImportJobStatus, tuple[str, str, str], str]] = {
     ),
     "a worker that does not start": (
         summarize(make_run(RunState.PENDING), child=replace(CHILD, ready=0, trouble="pod p: ImagePullBackOff")),
-        ("Pending", "WorkerNotStarting", "the worker does not start: pod p: ImagePullBackOff"),
+        ("Pending", "WorkerNotStarting", "no worker is running: pod p: ImagePullBackOff"),
         "InProgress",
     ),
     "a second worker that does not start is no matter": (

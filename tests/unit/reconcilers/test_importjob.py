@@ -260,11 +260,11 @@ async def test_a_cancellation_goes_through_a_pause(house: ImportHouse) -> None:
 PODS: dict[str, tuple[Json, str]] = {
     "an image that cannot be pulled": (
         {"waiting": {"reason": "ImagePullBackOff"}},
-        "the worker does not start: pod pod-1: ImagePullBackOff: the image cannot be pulled",
+        "no worker is running: pod pod-1: ImagePullBackOff: the image cannot be pulled",
     ),
     "too little memory": (
         {"terminated": {"reason": "OOMKilled", "exitCode": 137}},
-        "the worker does not start: pod pod-1: OOMKilled: out of memory",
+        "no worker is running: pod pod-1: OOMKilled: out of memory",
     ),
 }
 

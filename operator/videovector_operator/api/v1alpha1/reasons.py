@@ -32,7 +32,6 @@ class Reason(StrEnum):
     NO_MATCHING_FILES = "NoMatchingFiles"
     # going on
     PENDING = "Pending"
-    PROGRESSING = "Progressing"
     SCANNING = "Scanning"
     IMPORTING = "Importing"
     PAUSED = "Paused"
@@ -41,7 +40,6 @@ class Reason(StrEnum):
     # will be tried again
     PROGRESSING_WITH_RETRY = "ProgressingWithRetry"
     CONNECTOR_NOT_READY = "ConnectorNotReady"
-    INDEX_NOT_READY = "IndexNotReady"
     STORAGE_UNAVAILABLE = "StorageUnavailable"
     STORAGE_THROTTLED = "StorageThrottled"
     CATALOG_UNAVAILABLE = "CatalogUnavailable"

@@ -121,7 +121,7 @@ async def test_a_transient_failure_is_tried_again(case: str) -> None:
     good = part(b"0123456789", size=100)
     async with serving(TRANSIENT[case], TRANSIENT[case], good, limits=limits) as (storage, stub, slept):
         assert await storage.read_range("a.mp4", 0, 10) == b"0123456789"
-        # aiohttp itself repeats a request whose kept-alive connection turned out dead; ours waits before each retry.
+        # The transport repeats a request whose kept-alive connection turned out dead by itself; we wait before each retry.
         assert len(stub.seen) >= 3
         assert 1 <= len(slept.seconds) <= 2
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from videovector_operator.media.facts import Probe
 from videovector_operator.media.probe import probe_media
@@ -29,3 +33,8 @@ def drive(data: bytes, key: str, *, head: int = HEAD) -> Driven:
         assert 0 <= asked.start < asked.start + asked.length <= len(data)
         content.add(asked.start, data[asked.start : asked.start + asked.length])
     raise AssertionError(f"{key}: no end after {MAX_READS} reads")
+
+
+def ffprobe(path: Path) -> Any:
+    command = ["ffprobe", "-v", "error", "-show_format", "-show_streams", "-of", "json", str(path)]
+    return json.loads(subprocess.run(command, capture_output=True, check=True, timeout=60).stdout)

@@ -32,7 +32,7 @@ demo-down: $(STAMP) ## Remove everything that the demo has made.
 
 .PHONY: test
 test: check-static $(STAMP) ## Every test: unit, contract, cluster, container end-to-end (ARGS=… for pytest).
-	@$(PYTEST) tests/unit tests/contract tests/cluster tests/e2e $(ARGS)
+	@$(PYTEST) tests/test_repository.py tests/unit tests/contract tests/cluster tests/e2e $(ARGS)
 
 .PHONY: check
 check: check-static test-unit ## Format, lint, types, imports and unit tests; needs no server and under a minute.
@@ -46,7 +46,7 @@ check-static: $(STAMP)
 
 .PHONY: test-unit
 test-unit: $(STAMP) ## Unit tests only.
-	@$(PYTEST) tests/unit $(ARGS)
+	@$(PYTEST) tests/test_repository.py tests/unit $(ARGS)
 
 .PHONY: test-contract
 test-contract: $(STAMP) ## Contract tests only: every implementation of a port, on real servers.

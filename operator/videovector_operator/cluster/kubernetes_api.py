@@ -58,7 +58,8 @@ class KubernetesCluster:
         for _ in range(_MAX_PAGES):
             page = await self._call("GET", kind, f"{_collection_path(kind, namespace)}?{urlencode(query)}")
             if page is None:
-                return
+                # Every served kind answers a list, if with nothing: an empty answer would pass for "no objects".
+                raise ClusterError(f"the Kubernetes API does not serve {kind}; is its CRD installed?", 404, "NotFound")
             yield page.get("items") or ()
             token = (page.get("metadata") or {}).get("continue")
             if not token:

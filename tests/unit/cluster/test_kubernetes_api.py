@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from videovector_operator.cluster.kubernetes_api import _collection_path, _interpret, _object_path
+from videovector_operator.cluster.kubernetes_api import KubernetesCluster, _collection_path, _interpret, _object_path
 from videovector_operator.core.keys import ObjectKey
 from videovector_operator.errors import ClusterError, Conflict
 
@@ -35,6 +37,31 @@ def test_refusals(name: str) -> None:
     with pytest.raises(ClusterError, match=words) as caught:
         _interpret(verb, "Index", code, data)
     assert (type(caught.value), caught.value.status) == (kind, code)
+
+
+class NotServed:
+    """An API client whose server knows no such path."""
+
+    async def param_serialize(self, **_: Any) -> tuple[str, str, dict[str, str], None, list[str]]:
+        return "GET", "https://api/path", {}, None, []
+
+    async def call_api(self, *_: Any, **__: Any) -> Any:
+        class Raw:
+            async def read(self) -> bytes:
+                return b"404 page not found"
+
+        return SimpleNamespace(status=404, response=Raw())
+
+
+async def test_a_kind_without_crd_is_an_error_and_not_an_empty_list() -> None:
+    async def permit() -> None:
+        return None
+
+    api: Any = NotServed()
+    cluster = KubernetesCluster(api, write_permit=permit, observe_call=lambda *_: None, clock=lambda: 0.0)
+    with pytest.raises(ClusterError, match="is its CRD installed"):
+        async for _ in cluster.list_pages("Connector"):
+            pass
 
 
 def test_answers() -> None:

@@ -12,11 +12,9 @@ from botocore.config import Config
 from tests.support.crds import ensure_crds
 from tests.support.operator_process import OperatorProcess
 from tests.support.world import World
-from tools.devcluster.fixtures import DevCluster, devcluster_api, namespace
+from tools.devcluster.fixtures import DevCluster
 from tools.testservers import PostgresServer, VersityGateway
 from videovector_operator.catalog.migrate import migrate
-
-__all__ = ["devcluster_api", "namespace"]
 
 BUCKET = "media"
 

@@ -14,7 +14,7 @@ from videovector_operator.cluster.port import Cluster
 from videovector_operator.core.keys import ObjectKey
 from videovector_operator.errors import ClusterError, Conflict
 
-pytest_plugins = ["tools.devcluster.fixtures", "tests.contract.cluster_servers"]
+pytest_plugins = ["tests.contract.cluster_servers"]
 pytestmark = pytest.mark.contract
 
 Json = dict[str, Any]

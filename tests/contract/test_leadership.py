@@ -12,7 +12,7 @@ from kubernetes.aio.client.api_client import ApiClient
 
 from videovector_operator.control.leadership import LeaseSettings, lead, release
 
-pytest_plugins = ["tools.devcluster.fixtures", "tests.contract.cluster_servers"]
+pytest_plugins = ["tests.contract.cluster_servers"]
 pytestmark = [pytest.mark.contract, pytest.mark.cluster]
 
 

@@ -8,10 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.installed_system import BUCKET, InstalledSystem, installed
-from tools.devcluster.fixtures import DevCluster, devcluster_full
+from tools.devcluster.fixtures import DevCluster
 from tools.sample_media import generate_small
-
-__all__ = ["devcluster_full"]
 
 MODULES = ("quickstart", "failed", "kills", "restarts")
 SMALL_FILES = 48

@@ -179,7 +179,7 @@ def test_deleting_an_open_import_ends_its_run_and_its_job(catalogued: World, pre
     catalogued.wait("ImportJob", "gone", lambda b: bool((b.get("status") or {}).get("jobName")))
     catalogued.api.delete(catalogued.path("ImportJob", "gone"))
 
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 100
     while True:
         with psycopg.connect(dsn) as connection:
             states = connection.execute("SELECT state, message FROM runs").fetchall()

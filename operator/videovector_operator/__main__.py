@@ -6,6 +6,7 @@ What a command needs is imported when it runs: the operator must not pay for the
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -50,7 +51,10 @@ def import_command(run: Annotated[str, typer.Option(help="Id of the run: job_…
     settings = _settings()
     from videovector_operator.app.worker import run_import_worker
 
-    raise typer.Exit(asyncio.run(run_import_worker(settings, run)))
+    code = asyncio.run(run_import_worker(settings, run))
+    sys.stderr.flush()
+    # Not sys.exit: a probe that is stuck in a library would hold the process, and its pod, for ever.
+    os._exit(code)
 
 
 @cli.command("migrate")

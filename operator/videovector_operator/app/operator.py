@@ -103,8 +103,9 @@ def _operator_settings(settings: Settings, instance: str) -> OperatorSettings:
         namespace=settings.pod_namespace,
         identity=f"{instance}_{os.getpid()}_{int(time.time())}",
         duration=settings.lease_duration_seconds,
-        renew_deadline=settings.lease_duration_seconds * 2 / 3,
+        renew_deadline=settings.lease_duration_seconds / 2,
         retry_period=max(settings.lease_duration_seconds / 8, 1.0),
+        request_timeout=settings.lease_duration_seconds / 8,
     )
     return OperatorSettings(
         namespaces=settings.namespaces,

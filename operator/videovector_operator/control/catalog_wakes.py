@@ -27,12 +27,17 @@ FindIndex = Callable[[ObjectKey], ObjectKey | None]
 
 
 class CatalogWakes:
-    """Turns changed runs into keys. ``find_index`` names the Index of an ImportJob, if that is known."""
+    """Turns changed runs into keys. ``find_index`` names the Index of an ImportJob, if that is known; ``on_recovery`` is
+    called when the catalog answers again after an outage: whatever waited for it need not wait for its backoff."""
 
-    def __init__(self, catalog: OperatorCatalog, enqueue: Enqueue, find_index: FindIndex) -> None:
+    def __init__(
+        self, catalog: OperatorCatalog, enqueue: Enqueue, find_index: FindIndex, on_recovery: Callable[[], None]
+    ) -> None:
         self._catalog = catalog
         self._enqueue = enqueue
         self._find_index = find_index
+        self._on_recovery = on_recovery
+        self._was_away = False
         self._notified = asyncio.Event()
 
     async def listen(self) -> None:
@@ -62,7 +67,11 @@ class CatalogWakes:
             changed = await self._catalog.changed_runs(_LOOK_BACK)
         except CatalogUnavailable as error:
             _log.warning("catalog not asked", error=error.message)
+            self._was_away = True
             return
+        if self._was_away:
+            self._was_away = False
+            self._on_recovery()
         for namespace, name, _ in changed:
             key = ObjectKey("ImportJob", namespace, name)
             self._enqueue(key, 0.0)

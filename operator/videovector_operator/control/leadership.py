@@ -22,31 +22,39 @@ from kubernetes.aio.leaderelection.leaderelection import LeaderElection
 from kubernetes.aio.leaderelection.resourcelock.leaselock import LeaseLock
 from typing_extensions import override
 
-_REQUEST_TIMEOUT_SECONDS = 4.0
 _NETWORK_ERRORS = (aiohttp.ClientError, OSError, TimeoutError)
 _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class LeaseSettings:
-    """A standby takes over ``duration`` seconds after the leader's last renewal at the latest."""
+    """A standby takes over ``duration`` seconds after the leader's last renewal at the latest.
+
+    ``renew_deadline`` + ``retry_period`` + two requests of ``request_timeout`` must stay below ``duration``: so long after
+    its last renewal a leader may still act.
+    """
 
     name: str
     namespace: str
     identity: str
     duration: int = 15
-    renew_deadline: float = 10.0
+    renew_deadline: float = 7.5
     retry_period: float = 2.0
+    request_timeout: float = 1.9
 
 
 class BoundedLeaseLock(LeaseLock):
     """A LeaseLock whose calls end in time and never raise network errors."""
 
+    def __init__(self, settings: LeaseSettings, api: ApiClient) -> None:
+        super().__init__(settings.name, settings.namespace, settings.identity, api)
+        self._timeout = settings.request_timeout
+
     @override
     async def get(self, name: str, namespace: str) -> tuple[bool, Any]:
         """Read the Lease: (True, record), or (False, the error)."""
         try:
-            return await asyncio.wait_for(super().get(name, namespace), _REQUEST_TIMEOUT_SECONDS)
+            return await asyncio.wait_for(super().get(name, namespace), self._timeout)
         except _NETWORK_ERRORS as error:
             return False, ApiException(status=0, reason=type(error).__name__)
 
@@ -54,7 +62,7 @@ class BoundedLeaseLock(LeaseLock):
     async def create(self, name: str, namespace: str, election_record: Any) -> bool:
         """Create the Lease. LeaseLock's own create passes ``pretty=True``, which client 37 refuses."""
         body = V1Lease(metadata=V1ObjectMeta(name=name), spec=self.update_lease(election_record))
-        return await _bounded(self._create(namespace, body))
+        return await _bounded(self._create(namespace, body), self._timeout)
 
     async def _create(self, namespace: str, body: V1Lease) -> bool:
         try:
@@ -67,12 +75,12 @@ class BoundedLeaseLock(LeaseLock):
     @override
     async def update(self, name: str, namespace: str, updated_record: Any) -> bool:
         """Renew or take the Lease; the API server refuses it when somebody else was faster."""
-        return await _bounded(super().update(name, namespace, updated_record))
+        return await _bounded(super().update(name, namespace, updated_record), self._timeout)
 
 
-async def _bounded(call: Coroutine[Any, Any, bool]) -> bool:
+async def _bounded(call: Coroutine[Any, Any, bool], timeout: float) -> bool:  # noqa: ASYNC109 - the election polls
     try:
-        return await asyncio.wait_for(call, _REQUEST_TIMEOUT_SECONDS)
+        return await asyncio.wait_for(call, timeout)
     except _NETWORK_ERRORS as error:
         _log.warning("lease not written", error=type(error).__name__)
         return False
@@ -83,7 +91,7 @@ async def lead(api: ApiClient, settings: LeaseSettings, act: Callable[[], Corout
 
     However this ends, ``act`` has ended before: the client's election leaves it running when it is cancelled itself.
     """
-    lock = BoundedLeaseLock(settings.name, settings.namespace, settings.identity, api)
+    lock = BoundedLeaseLock(settings, api)
     work = _Work(act)
 
     async def lost() -> None:
@@ -126,7 +134,7 @@ class _Work:
 
 async def release(api: ApiClient, settings: LeaseSettings) -> None:
     """Give the Lease back at a graceful stop, so that the standby need not wait. Best effort."""
-    lock = BoundedLeaseLock(settings.name, settings.namespace, settings.identity, api)
+    lock = BoundedLeaseLock(settings, api)
     held, record = await lock.get(settings.name, settings.namespace)
     if not held or getattr(record, "holder_identity", None) != settings.identity:
         return
@@ -137,6 +145,6 @@ async def release(api: ApiClient, settings: LeaseSettings) -> None:
     lease.spec.lease_duration_seconds = 1
     try:
         call = lock.api_instance.replace_namespaced_lease(settings.name, settings.namespace, lease)
-        await asyncio.wait_for(call, _REQUEST_TIMEOUT_SECONDS)
+        await asyncio.wait_for(call, settings.request_timeout)
     except (*_NETWORK_ERRORS, ApiException) as error:
         _log.warning("lease not released", error=type(error).__name__)

@@ -77,13 +77,26 @@ class OperatorProcess:
         self._recorder = recorder
         self._metrics = metrics
         self._health = health
-        self._queue: WorkQueue[ObjectKey] = WorkQueue(clock=time.monotonic, on_wait=metrics.queue_wait.observe)
-        self._wakes = CatalogWakes(catalog, self._queue.add, self._find_index)
+        # Tests of endpoints that do not answer take their time; they must not keep imports and indexes waiting.
+        self._tests = self._make_queue()
+        self._others = self._make_queue()
+        self._wakes = CatalogWakes(catalog, self._add, self._find_index, self._look_at_catalog_users)
         self._departures = Departures(catalog)
         self._leading = False
         self._failed = False
         self._stop = asyncio.Event()
         self._watching = asyncio.Event()
+
+    def _make_queue(self) -> WorkQueue[ObjectKey]:
+        return WorkQueue(clock=time.monotonic, on_wait=self._metrics.queue_wait.observe)
+
+    def _add(self, key: ObjectKey, after: float = 0.0) -> None:
+        (self._tests if key.kind == "Connector" else self._others).add(key, after)
+
+    def _look_at_catalog_users(self) -> None:
+        for kind in ("Index", "ImportJob"):
+            for key in self._cluster.keys(kind):
+                self._add(key)
 
     def _take_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -169,11 +182,12 @@ class OperatorProcess:
         self._metrics.leader.set(1)
         for kind in CUSTOM_KINDS:
             for key in self._cluster.keys(kind):
-                self._queue.add(key)
+                self._add(key)
         try:
             async with asyncio.TaskGroup() as group:
                 for number in range(self._settings.workers):
-                    group.create_task(self._work(), name=f"worker {number}")
+                    group.create_task(self._work(self._others), name=f"worker {number}")
+                    group.create_task(self._work(self._tests), name=f"connection tester {number}")
                 group.create_task(self._recorder.run(), name="event recorder")
                 group.create_task(self._resync_forever(), name="resync")
                 group.create_task(self._wakes.listen(), name="catalog listener")
@@ -185,19 +199,19 @@ class OperatorProcess:
             self._failed = True
             self._stop.set()
 
-    async def _work(self) -> None:
+    async def _work(self, queue: WorkQueue[ObjectKey]) -> None:
         while True:
-            key = await self._queue.get()
+            key = await queue.get()
             began = time.monotonic()
             try:
                 result = await self._processor.process(key)
             finally:
-                self._queue.done(key)
+                queue.done(key)
             self._metrics.reconcile.labels(key.kind, result.label).observe(time.monotonic() - began)
             if result.wrote:
                 self._after_write(key, began)
             if result.requeue_after is not None:
-                self._queue.add(key, result.requeue_after)
+                self._add(key, result.requeue_after)
 
     def _after_write(self, key: ObjectKey, began: float) -> None:
         """Our own write comes back through the watch as a known version: tell the dependents now."""
@@ -206,7 +220,7 @@ class OperatorProcess:
         body = self._cluster.peek(key)
         if body is not None:
             for dependent in dependents(key, body, self._cluster):
-                self._queue.add(dependent)
+                self._add(dependent)
 
     def _on_change(self, kind: str, event_type: str | None, body: Json) -> None:
         """A watch event: remember the object; the leader also looks at what it concerns."""
@@ -221,13 +235,13 @@ class OperatorProcess:
             return
         if self._leading:
             for key in keys_to_look_at(kind, body, self._cluster):
-                self._queue.add(key)
+                self._add(key)
 
     async def _resync_forever(self) -> None:
         while True:
             await asyncio.sleep(self._settings.resync_seconds)
             try:
-                count = await resync(self._cluster, self._settings.namespaces, self._queue.add)
+                count = await resync(self._cluster, self._settings.namespaces, self._add)
                 _log.info("resynced", objects=count)
             except ClusterError as error:
                 _log.warning("resync failed", error=error.message)
@@ -239,8 +253,8 @@ class OperatorProcess:
             self._health.loop_lag = max(time.monotonic() - began - _LAG_CHECK_SECONDS, 0.0)
 
     def _refresh_gauges(self) -> None:
-        self._metrics.queue_depth.set(self._queue.depth)
-        self._metrics.queue_delayed.set(self._queue.delayed)
+        self._metrics.queue_depth.set(self._tests.depth + self._others.depth)
+        self._metrics.queue_delayed.set(self._tests.delayed + self._others.delayed)
         self._metrics.loop_lag.set(self._health.loop_lag)
         self._metrics.events_dropped.set(self._recorder.dropped)
         for kind, age in self._health.event_ages().items():

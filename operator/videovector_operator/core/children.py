@@ -18,6 +18,9 @@ from videovector_operator.core import names
 
 FATAL_EXIT_CODE = 42
 """A worker's exit code for "only the user can fix this": the Job fails at once instead of trying again."""
+STOPPED_EXIT_CODES = (75, 143)
+"""Exit codes of a worker that was asked to stop (by itself, or by SIGTERM before it could answer): a pause or a drained node
+is no failure, and must not use up the Job's backoffLimit."""
 CREDENTIALS_DIRECTORY = "/var/run/videovector/credentials"
 FIRST_ATTEMPT = 1
 DSN_KEY = "dsn"
@@ -105,6 +108,10 @@ def _build_failure_policy() -> Json:
             {
                 "action": "FailJob",
                 "onExitCodes": {"containerName": _WORKER, "operator": "In", "values": [FATAL_EXIT_CODE]},
+            },
+            {
+                "action": "Ignore",
+                "onExitCodes": {"containerName": _WORKER, "operator": "In", "values": list(STOPPED_EXIT_CODES)},
             },
             {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
         ]

@@ -69,6 +69,9 @@ def _base_status(job: ImportJob, verdict: Verdict, now: datetime) -> ImportJobSt
         import_mode=old.import_mode,
         job_name=old.job_name,
         completed_at=_completed_at_without_run(old, verdict, now),
+        # Of a run that the catalog has lost, what was last known of it is all there is.
+        started_at=old.started_at,
+        progress=old.progress,
     )
 
 

@@ -22,6 +22,11 @@ from videovector_operator.core.records import RunSpec, RunState, RunSummary
 from videovector_operator.errors import Stalled
 
 Manifest = Mapping[str, Any]
+_CANCELLED = "cancelled; what was imported stays"
+_RUN_GONE = (
+    "the catalog knows this run no more: its Index was deleted with all it held, or the catalog was replaced; "
+    "create an ImportJob with another name to import again"
+)
 _ENDED = (Phase.COMPLETED, Phase.FAILED, Phase.CANCELLED)
 
 
@@ -116,6 +121,7 @@ def decide_import(job: ImportJob, observed: Observed) -> Decision:
     the run has ended                       nothing (keep the Job's ttl as asked)
     it ended before any worker began        end the Job, whose pods cannot start
     no run, but the status says it ended    the same: its Index was deleted with all runs
+    no run any more, though it had begun    nothing: its Index was deleted with all runs
     no run yet, cancel                      nothing: cancelled before it began
     no run yet, references not usable       nothing: stalled or waiting
     no run yet                              create run and Job (a paused one: the run only later)
@@ -141,6 +147,8 @@ def _decide_start(job: ImportJob, observed: Observed) -> Decision:
     if job.spec.cancel:
         message = "cancelled before it began; nothing was imported"
         return Decision(blocked=conditions.stalled(Reason.CANCELLED, message, "False"))
+    if job.status.started_at is not None:
+        return Decision(blocked=conditions.stalled(Reason.CANCELLED, _RUN_GONE, "False"))
     blocked = _check_references(job, observed)
     if blocked is not None:
         return Decision(blocked=blocked)
@@ -195,7 +203,8 @@ def _check_connector_ready(connector: Connector) -> Verdict | None:
 
 def _decide_over(job: ImportJob, child: ChildJob | None, run: RunSummary | None) -> tuple[Action, ...]:
     is_open = child is not None and not child.complete and not child.failed
-    if is_open and (run is None or run.started_at is None):
+    cannot_see_it = child is not None and child.ready == 0 and bool(child.trouble)
+    if is_open and (run is None or run.started_at is None or cannot_see_it):
         return (StopChild(),)
     return _tidy_child(job, child, suspend=False)
 
@@ -208,9 +217,10 @@ def _decide_running(job: ImportJob, observed: Observed, run: RunSummary) -> tupl
     child = observed.child
     if child is not None and (child.failed or child.complete):
         actions.append(_end_abandoned(child, wants_cancel=wants_cancel))
+    elif wants_cancel and (child is None or (child.ready == 0 and child.trouble)):
+        # No worker is there, and none will come, that could hear of it.
+        actions.append(EndRun(RunState.CANCELLED, Reason.CANCELLED, _CANCELLED))
     elif child is None:
-        if run.state is RunState.PENDING and wants_cancel:
-            return tuple(actions)
         if not job.is_paused:
             actions.extend((EnsureChild(observed.connector), _release(job)))
     else:
@@ -226,7 +236,7 @@ def _release(job: ImportJob) -> PatchChild:
 def _end_abandoned(child: ChildJob, *, wants_cancel: bool) -> EndRun:
     """The Job is over and the run is not: its workers could not say why."""
     if wants_cancel:
-        return EndRun(RunState.CANCELLED, Reason.CANCELLED, "cancelled; what was imported stays")
+        return EndRun(RunState.CANCELLED, Reason.CANCELLED, _CANCELLED)
     why = child.failed_message or child.failed_reason or "its pods ended before the work was done"
     trouble = f"; {child.trouble}" if child.trouble else ""
     message = (

@@ -24,6 +24,8 @@ from videovector_operator.storage.port import ListPage, S3Source, Source, Static
 _log = structlog.get_logger(__name__)
 _SECRET_LIMIT_BYTES = 64 * 1024
 _CREDENTIALS_POLL_SECONDS = 1.0
+_MOST_THROTTLES = 60
+"""Of one file's reads; each waits as long as the store asks."""
 
 
 def parse_source(spec: Mapping[str, JsonValue]) -> S3Source:
@@ -121,13 +123,20 @@ class ImportSource:
         """
         backoff = Backoff(self._jitter)
         suspicion = Suspicion(self._settings, self._reads)
+        throttles = 0
         while True:
             storage = self._storage
             try:
                 data = await storage.read_range(key, start, length, fingerprint=fingerprint)
             except InvalidCredentials as error:
                 await self._renew(storage, error)
-            except (Throttled, Unavailable) as error:
+            except Throttled as error:
+                # The store asks everybody to wait: that says nothing about this file, and more requests would not help.
+                throttles += 1
+                if throttles > _MOST_THROTTLES:
+                    raise
+                await self._pause(backoff, error)
+            except Unavailable as error:
                 if suspicion.grows(self._reads, can_be_listed=await self._can_be_listed()):
                     raise
                 await self._pause(backoff, error)

@@ -27,11 +27,16 @@ class World:
         self.clock = FrozenClock()
         self.catalog = FakeCatalog(self.clock)
         self.queued: list[tuple[ObjectKey, float]] = []
+        self.recoveries = 0
         self.wakes = CatalogWakes(
             self.catalog,
             lambda key, after: self.queued.append((key, after)),
             lambda key: FILMS if key == FIRST else None,
+            self.recover,
         )
+
+    def recover(self) -> None:
+        self.recoveries += 1
 
     async def add_run(self, name: str = "first") -> None:
         await self.catalog.ensure_run(
@@ -89,3 +94,6 @@ async def test_a_catalog_that_is_away_is_no_end() -> None:
     world.catalog.outage = None
     await world.wakes._look()
     assert (FIRST, 0.0) in world.queued
+    # Whatever waited for the catalog is looked at now, once.
+    await world.wakes._look()
+    assert world.recoveries == 1

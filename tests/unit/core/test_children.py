@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tests.support.samples import make_connector, make_import
 from videovector_operator.core import children, names
 from videovector_operator.core.children import WorkerTemplate, build_catalog_secret, build_import_job, overlay
+from videovector_operator.imports.exit_codes import ExitCode
 
 Json = dict[str, Any]
 GOLDEN = Path(__file__).parents[2] / "golden" / "importjob"
@@ -76,9 +77,10 @@ def test_pods_are_restricted_and_hold_no_kubernetes_credentials(name: str) -> No
 def test_the_job_is_a_work_queue_that_starts_suspended() -> None:
     spec = BUILT["full"]["spec"]
     assert (spec["suspend"], spec["parallelism"], "completions" in spec) == (True, 4, False)
-    fatal, disruption = spec["podFailurePolicy"]["rules"]
+    fatal, stopped, disruption = spec["podFailurePolicy"]["rules"]
     assert fatal["onExitCodes"] == {"containerName": "worker", "operator": "In", "values": [children.FATAL_EXIT_CODE]}
-    assert (fatal["action"], disruption["action"]) == ("FailJob", "Ignore")
+    assert (fatal["action"], stopped["action"], disruption["action"]) == ("FailJob", "Ignore", "Ignore")
+    assert ExitCode.INTERRUPTED in stopped["onExitCodes"]["values"]
 
 
 def test_no_secret_is_in_the_manifest_but_by_name() -> None:

@@ -151,6 +151,7 @@ def test_a_run_does_not_start_when(name: str) -> None:
 
 FAILED = replace(CHILD, failed=True, ready=0, failed_reason="BackoffLimitExceeded", failed_message="too many failures")
 CANCELLING = make_run(cancel_requested=True)
+CANCELLED = EndRun(RunState.CANCELLED, Reason.CANCELLED, "cancelled; what was imported stays")
 RUNNING: dict[str, tuple[ImportJob, Observed, tuple[Action, ...]]] = {
     "all goes well: leave it alone": (make_import(), seen(run=make_run(), child=CHILD), ()),
     "its Connector and Index were deleted: it goes on": (
@@ -175,15 +176,20 @@ RUNNING: dict[str, tuple[ImportJob, Observed, tuple[Action, ...]]] = {
         (RequestCancel(),),
     ),
     "it was told already: wait": (make_import(cancel=True), seen(run=CANCELLING, child=CHILD), ()),
-    "it is cancelled with no Job: one must end it": (
+    "it is cancelled with no Job: nobody else can end it": (
         make_import(cancel=True),
         seen(run=make_run()),
-        (RequestCancel(), EnsureChild(CONNECTOR), LET_GO),
+        (RequestCancel(), CANCELLED),
+    ),
+    "it is cancelled and no worker can start: nobody else can end it": (
+        make_import(cancel=True),
+        seen(run=CANCELLING, child=replace(CHILD, ready=0, trouble="pod p: ErrImagePull")),
+        (CANCELLED,),
     ),
     "it is cancelled before a worker began: nobody needs a Job": (
         make_import(cancel=True),
         seen(run=make_run(RunState.PENDING)),
-        (RequestCancel(),),
+        (RequestCancel(), CANCELLED),
     ),
     "it is paused: suspend the Job": (
         make_import(meta=PAUSE),

@@ -118,3 +118,36 @@ def test_new_only_takes_nothing_twice(site: ImportSite, small_files: list[str]) 
     index = site.world.get("Index", "first")
     assert index is not None
     assert index["status"]["media"]["total"] == len(small_files)
+
+
+def test_pausing_in_the_middle_is_no_failure_and_loses_nothing(site: ImportSite, small_files: list[str]) -> None:
+    """Each pause ends six pods: two of them would use up the Job's backoffLimit of 10 if they counted."""
+    copies = 30
+    for number in range(copies):
+        for path in small_files:
+            site.system.s3.copy_object(Bucket=BUCKET, Key=f"long/{number}/{path}", CopySource=f"{BUCKET}/{path}")
+    usual, site.system.proxy.delay = site.system.proxy.delay, 3.0
+    try:
+        run_id = site.create_import("paused", "slow", sourcePrefix="long/", parallelism=6)
+        done = pause_and_resume(site, done=0)
+        done = pause_and_resume(site, done)
+        assert done < copies * len(small_files)
+    finally:
+        site.system.proxy.delay = usual
+    job = site.wait_ended("paused", 240)
+
+    assert reason_of(job) == ("Completed", "True", "Completed")
+    assert counts(job)["imported"] == copies * len(small_files)
+    assert site.system.query("SELECT count(*) FROM media WHERE run_id = %s", run_id) == [(imported(job),)]
+    assert len(site.jobs_of("paused")) == 1
+
+
+def pause_and_resume(site: ImportSite, done: int) -> int:
+    """Pause as soon as more than ``done`` files are imported, wait until no pod is left, and go on."""
+    site.wait_counted("paused", done + 1, 120)
+    site.world.annotate("ImportJob", "paused", "videovector.io/paused", "true")
+    name = site.jobs_of("paused")[0]["metadata"]["name"]
+    site.world.wait("Job", name, lambda job: job["spec"]["suspend"] and not job["status"].get("active"), 60)
+    body = site.world.wait("ImportJob", "paused", lambda job: job["status"]["phase"] == "Paused")
+    site.world.annotate("ImportJob", "paused", "videovector.io/paused", None)
+    return imported(body)

@@ -15,7 +15,7 @@ from pathlib import Path
 import structlog
 
 from videovector_operator.core.records import JsonValue
-from videovector_operator.errors import InvalidCredentials, StorageError, Throttled, Unavailable
+from videovector_operator.errors import AccessDenied, InvalidCredentials, StorageError, Throttled, Unavailable
 from videovector_operator.imports.patience import Backoff
 from videovector_operator.imports.problems import SourceOutage, SourceUnusable, is_source_gone
 from videovector_operator.imports.settings import ImportSettings
@@ -24,6 +24,8 @@ from videovector_operator.storage.port import ListPage, S3Source, Source, Static
 _log = structlog.get_logger(__name__)
 _SECRET_LIMIT_BYTES = 64 * 1024
 _CREDENTIALS_POLL_SECONDS = 1.0
+_PROOF_READS = 100
+"""Answers to others since a refusal, more than could have been on their way: the credentials are good."""
 _MOST_THROTTLES = 60
 """Of one file's reads; each waits as long as the store asks."""
 
@@ -163,7 +165,7 @@ class ImportSource:
                     yield page
                     start_after = page.last_key
             except InvalidCredentials as error:
-                await self._renew(storage, error)
+                await self._renew(storage, error, listing=True)
             except (Throttled, Unavailable) as error:
                 await self._pause(backoff, error)
             except StorageError as error:
@@ -206,18 +208,25 @@ class ImportSource:
         pause = backoff.next_pause()
         await asyncio.sleep(max(pause, error.retry_after) if isinstance(error, Throttled) else pause)
 
-    async def _renew(self, refused: Storage, error: InvalidCredentials) -> None:
+    async def _renew(self, refused: Storage, error: InvalidCredentials, *, listing: bool = False) -> None:
         """Open the source with other credentials than the refused ones. Raises SourceUnusable when there are none.
 
-        Credentials that worked before are being rotated: the mounted Secret follows within a minute or two.
+        Credentials that worked before are being rotated: the mounted Secret follows within a minute or two. While they go
+        on working for others, it is this file that is refused (a proxy that rewrites odd keys breaks their signatures):
+        AccessDenied.
         """
+        before = self._reads
         async with self._renewing:
             if self._storage is not refused:
                 return
             loop = asyncio.get_running_loop()
             deadline = loop.time() + (self._settings.credentials_wait if self._has_answered else 0.0)
             while (found := self._load()) == self._source:
+                if not listing and self._reads - before >= _PROOF_READS:
+                    raise AccessDenied(error.message, error.code) from error
                 if loop.time() >= deadline:
+                    if not listing and await self._can_be_listed():
+                        raise AccessDenied(error.message, error.code) from error
                     raise SourceUnusable(error.message) from error
                 await asyncio.sleep(_CREDENTIALS_POLL_SECONDS)
             _log.info("the credentials were renewed from the mounted Secret")

@@ -152,6 +152,16 @@ async def test_wrong_credentials_fail_the_run_at_once() -> None:
     assert world.catalog.ending.message == "the credentials were refused"
 
 
+async def test_one_key_whose_signature_is_refused_fails_alone() -> None:
+    world = World()
+    keys = world.fill(6)
+    refusal = InvalidCredentials("the signature does not match", "SignatureDoesNotMatch")
+    world.bucket.fail_always("read_range", refusal, key=keys[2])
+    assert await world.run(credentials_wait=0.2) is ExitCode.OK
+    assert world.catalog.outcome(keys[2]) == ("failed", "AccessDenied")
+    assert {world.catalog.outcome(key) for key in keys if key != keys[2]} == {("imported", "")}
+
+
 async def test_a_missing_key_in_the_secret_is_named(tmp_path: Path) -> None:
     world = World()
     world.credentials = tmp_path

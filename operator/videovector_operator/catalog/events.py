@@ -1,6 +1,6 @@
 """The outbox: event rows, written in the transaction of the change that they report; and the NOTIFY that goes with it.
 
-`media.created` is written by `results`, in the statement that makes the media. Keys inside ``data`` are as
+`media.created` is written by `registration`, in the statement that makes the media. Keys inside ``data`` are as
 `text.escape` leaves them (jsonb cannot hold NUL).
 """
 

@@ -19,10 +19,11 @@ _POLL_SECONDS = 0.3
 
 
 def load_manifests(directory: Path = QUICKSTART) -> list[Json]:
-    """Every manifest of a folder, in the order of its files."""
+    """Every manifest of a folder, in the order of its files, ImportJobs last: one that is there before its Index says so."""
     files = sorted(directory.glob("*.yaml"))
     found = [document for file in files for document in yaml.safe_load_all(file.read_text()) if document]
-    return [document for document in found if not document["apiVersion"].startswith("kustomize")]
+    ours = [document for document in found if not document["apiVersion"].startswith("kustomize")]
+    return sorted(ours, key=lambda document: document["kind"] == "ImportJob")
 
 
 def adapt(manifests: Iterable[Json], storage: Storage, *, namespace: str, bucket: str) -> list[Json]:

@@ -19,7 +19,6 @@ from videovector_operator.core.conditions import Verdict, shorten
 from videovector_operator.core.importjob import ChildJob, Observed, has_ended
 from videovector_operator.core.records import RunState, RunSummary
 
-_STARTING_REASONS = {RunState.PENDING: Reason.PENDING, RunState.SCANNING: Reason.SCANNING}
 _ENDINGS: dict[str, Reason] = {Phase.COMPLETED: Reason.COMPLETED, Phase.CANCELLED: Reason.CANCELLED}
 _LONGEST_ETA_SECONDS = 10 * 365 * 86_400
 _PHASES = {
@@ -223,7 +222,7 @@ def _judge_open(job: ImportJob, run: RunSummary, child: ChildJob | None) -> Verd
         return conditions.progressing(Reason.WORKER_NOT_STARTING, message, "Unknown")
     if run.state is RunState.PENDING:
         return conditions.progressing(Reason.PENDING, "waiting for the first worker to start", "Unknown")
-    reason = _STARTING_REASONS.get(run.state, Reason.IMPORTING)
+    reason = Reason.SCANNING if run.state is RunState.SCANNING else Reason.IMPORTING
     return conditions.progressing(reason, _counts(run), "Unknown")
 
 

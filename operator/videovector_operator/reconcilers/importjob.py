@@ -25,12 +25,12 @@ from videovector_operator.core.importjob import (
     RequestCancel,
     StopChild,
     decide_import,
+    has_ended,
 )
 from videovector_operator.core.keys import ObjectKey
 from videovector_operator.core.notices import Notice
 from videovector_operator.reconcilers.outcome import Clock, Outcome
 
-_TERMINAL = ("Completed", "Failed", "Cancelled")
 _ROUNDS = 2
 """What ended in the first round may leave something to tidy up in the second."""
 _LOOK_AGAIN_STARTING = 3.0
@@ -173,7 +173,7 @@ def _is_ours(body: dict[str, Any], job: ImportJob) -> bool:
 def _is_settled(job: ImportJob) -> bool:
     """A run that ended stays as it is; its status is complete when it speaks of the present generation."""
     return (
-        job.status.phase in _TERMINAL
+        has_ended(job)
         and job.status.observed_generation == job.metadata.generation
         and job.status.last_handled_request == job.request_token
     )

@@ -17,6 +17,7 @@
             ├── Throttled       carries ``retry_after``
             ├── Unavailable
             ├── Changed         the object is no longer the version that was listed
+            ├── AlreadyExists   a conditional create found an object under that key
             └── Invalid         the request or the reply makes no sense (wrong region, not an S3 endpoint, ...)
 
 What a storage error means for an object's status is decided in one place, `core.failures`.
@@ -115,6 +116,10 @@ class Unavailable(StorageError):
 
 class Changed(StorageError):
     """The object is no longer the version that was listed (HTTP 412)."""
+
+
+class AlreadyExists(StorageError):
+    """An object that was to be created only if absent is there already (HTTP 412 on a create)."""
 
 
 class Invalid(StorageError):

@@ -45,6 +45,8 @@ class Settings(BaseSettings):
     """json or console."""
     storage_timeout_seconds: Annotated[float, Field(gt=0)] = 15.0
     """Total time of one request to object storage in a connection test."""
+    allow_loopback_endpoints: bool = False
+    """Let Connectors' endpoints lead to loopback addresses: for storage servers on the nodes themselves. Workers too."""
     lists_command: str = "videovector-operator files {run}"
     """The command that prints a run's full lists; {run} and {namespace} are filled in."""
 

@@ -96,7 +96,7 @@ STALLED: dict[str, tuple[dict, str, str]] = {
     "an unknown Connector": ({"connectorRef": {"name": "nowhere"}}, "ConnectorNotFound", "'nowhere'"),
     "an unknown Index": ({"indexRef": {"name": "nowhere"}}, "IndexNotFound", "'nowhere'"),
     "a pattern that cannot be read": ({"filePattern": "{" * 300}, "InvalidPattern", "spec.filePattern"),
-    "a Connector without the scope import": ({"connectorRef": {"name": "exporter"}}, "ScopeMissing", "scopes"),
+    "a Connector without the scope import": ({"connectorRef": {"name": "exporter"}}, "ScopeNotAllowed", "scopes"),
 }
 
 

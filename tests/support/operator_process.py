@@ -45,6 +45,7 @@ class OperatorProcess:
             "VIDEOVECTOR_NAMESPACES": namespaces,
             "VIDEOVECTOR_POD_NAMESPACE": namespaces.partition(",")[0] or "default",
             "VIDEOVECTOR_HTTP_HOST": "127.0.0.1",
+            "VIDEOVECTOR_ALLOW_LOOPBACK_ENDPOINTS": "true",
             "VIDEOVECTOR_HTTP_PORT": str(self.port),
             "VIDEOVECTOR_WORKER_IMAGE": "docker.io/local/videovector-operator:dev",
             **(env or {}),

@@ -34,6 +34,8 @@
   value: {{ $operator.logFormat | quote }}
 - name: VIDEOVECTOR_STORAGE_TIMEOUT_SECONDS
   value: {{ $operator.storageTimeoutSeconds | quote }}
+- name: VIDEOVECTOR_ALLOW_LOOPBACK_ENDPOINTS
+  value: {{ $operator.allowLoopbackEndpoints | quote }}
 - name: VIDEOVECTOR_LISTS_COMMAND
   {{- $command := printf "kubectl -n %s exec deploy/%s -c operator -- videovector-operator files {run}" .Release.Namespace (include "videovector.fullname" .) }}
   value: {{ $operator.listsCommand | default $command | quote }}

@@ -33,7 +33,9 @@ from videovector_operator.reconcilers.connector import ConnectorReconciler
 from videovector_operator.reconcilers.importjob import ImportJobReconciler
 from videovector_operator.reconcilers.index import IndexReconciler
 from videovector_operator.settings import Settings
+from videovector_operator.storage.endpoint_policy import EndpointPolicy
 from videovector_operator.storage.open import open_storage
+from videovector_operator.storage.port import StorageOptions
 
 
 def utc_now() -> datetime:
@@ -119,9 +121,7 @@ def _operator_settings(settings: Settings, instance: str) -> OperatorSettings:
 
 def _build_reconcilers(settings: Settings, cluster: CachedCluster, catalog: PostgresCatalog) -> dict[str, Reconciler]:
     worker_dsn = settings.catalog_worker_dsn or settings.catalog_dsn
-    connector = ConnectorReconciler(
-        cluster, partial(open_storage, timeout_seconds=settings.storage_timeout_seconds), utc_now
-    )
+    connector = ConnectorReconciler(cluster, partial(open_storage, options=_test_options(settings)), utc_now)
     index = IndexReconciler(cluster, catalog, utc_now)
     import_job = ImportJobReconciler(
         cluster,
@@ -138,13 +138,25 @@ def _build_reconcilers(settings: Settings, cluster: CachedCluster, catalog: Post
     }
 
 
+def _test_options(settings: Settings) -> StorageOptions:
+    """Few tries: whoever tests a connection comes back with a backoff of its own, and people wait for the verdict."""
+    return StorageOptions(
+        timeout_seconds=settings.storage_timeout_seconds,
+        attempts=2,
+        endpoints=EndpointPolicy(allow_loopback=settings.allow_loopback_endpoints),
+    )
+
+
 def _build_template(settings: Settings) -> WorkerTemplate:
     return WorkerTemplate(
         image=settings.worker_image,
         image_pull_policy=settings.worker_image_pull_policy,
         image_pull_secrets=settings.worker_image_pull_secrets,
         service_account=settings.worker_service_account,
-        env=settings.worker_env,
+        env={
+            "VIDEOVECTOR_ALLOW_LOOPBACK_ENDPOINTS": str(settings.allow_loopback_endpoints).lower(),
+            **settings.worker_env,
+        },
         resources=settings.worker_resources,
         backoff_limit=settings.worker_backoff_limit,
         active_deadline_seconds=settings.worker_active_deadline_seconds,

@@ -10,6 +10,7 @@ import socket
 import time
 import uuid
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TextIO
 
@@ -32,14 +33,17 @@ def _open_catalog(settings: Settings) -> PostgresCatalog:
 async def run_import_worker(settings: Settings, run_id: str) -> int:
     """Work on one run until it has ended; returns the exit code of the process. SIGTERM gives the work back."""
     from videovector_operator.imports.run import WorkerPorts, run_import
+    from videovector_operator.storage.endpoint_policy import EndpointPolicy
     from videovector_operator.storage.open import open_storage
+    from videovector_operator.storage.port import StorageOptions
 
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     directory = settings.credentials_directory
     async with _open_catalog(settings) as catalog:
-        ports = WorkerPorts(catalog, open_storage, Path(directory) if directory else None)
+        options = StorageOptions(endpoints=EndpointPolicy(allow_loopback=settings.allow_loopback_endpoints))
+        ports = WorkerPorts(catalog, partial(open_storage, options=options), Path(directory) if directory else None)
         return int(await run_import(run_id, _unique_owner(settings), ports, stop=stop))
 
 

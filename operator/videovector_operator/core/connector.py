@@ -12,6 +12,7 @@ from videovector_operator.core.conditions import State, Verdict, shorten
 from videovector_operator.core.durations import parse_duration
 from videovector_operator.core.failures import Failure
 from videovector_operator.core.retry import backoff_seconds, spread_unit
+from videovector_operator.core.sources import build_source, location_of_source
 
 _FIRST_RETRY_SECONDS = 5.0
 
@@ -83,9 +84,8 @@ def _speaks_of_last_test(status: ConnectorStatus) -> bool:
 
 
 def location_of(connector: Connector) -> str:
-    """Identity of the storage location that the Connector names."""
-    block = connector.spec.s3
-    return names.s3_location(block.bucket, block.endpoint) if block is not None else ""
+    """Identity of the storage location that the Connector names. Raises Stalled (InvalidSpec)."""
+    return location_of_source(build_source(connector.spec))
 
 
 def judge_test(connector: Connector, outcome: TestOutcome) -> Verdict:

@@ -19,6 +19,7 @@ from videovector_operator.core.conditions import Verdict
 from videovector_operator.core.connector import location_of
 from videovector_operator.core.file_filter import FileFilter
 from videovector_operator.core.records import RunSpec, RunState, RunSummary
+from videovector_operator.core.sources import build_source, source_to_json
 from videovector_operator.errors import Stalled
 
 Manifest = Mapping[str, Any]
@@ -186,7 +187,7 @@ def _check_references(job: ImportJob, observed: Observed) -> Verdict | None:
             f"Connector {connector.metadata.name!r} does not have the scope import; add import to its spec.scopes, "
             "or name another Connector in a new ImportJob"
         )
-        return conditions.stalled(Reason.SCOPE_MISSING, message, "False")
+        return conditions.stalled(Reason.SCOPE_NOT_ALLOWED, message, "False")
     return _check_connector_ready(connector)
 
 
@@ -258,8 +259,6 @@ def _tidy_child(job: ImportJob, child: ChildJob | None, *, suspend: bool) -> tup
 def build_run_spec(job: ImportJob, connector: Connector) -> RunSpec:
     """Build what the workers need to know; the Connector is read once, when the run begins."""
     meta = job.metadata
-    block = connector.spec.s3
-    assert block is not None
     threshold = job.spec.failure_threshold
     return RunSpec(
         run_id=names.import_run_id(meta.uid),
@@ -268,7 +267,7 @@ def build_run_spec(job: ImportJob, connector: Connector) -> RunSpec:
         index_id=names.index_id(meta.namespace, job.spec.index_ref.name),
         connector_id=names.connector_id(meta.namespace, connector.metadata.name),
         location=location_of(connector),
-        source={"provider": connector.spec.provider, **block.model_dump(mode="json", by_alias=True)},
+        source=source_to_json(build_source(connector.spec)),
         source_prefix=job.spec.source_prefix,
         file_pattern=job.spec.file_pattern,
         recursive=job.spec.recursive,

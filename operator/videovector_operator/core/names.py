@@ -71,3 +71,19 @@ def s3_location(bucket: str, endpoint: str | None) -> str:
         return f"s3://{bucket}"
     host = endpoint.split("://", 1)[-1].rstrip("/")
     return f"s3://{bucket}@{host}"
+
+
+def gcs_location(bucket: str, endpoint: str | None) -> str:
+    """Identity of a Google Cloud Storage bucket: ``gs://bucket``, with the endpoint's host and port elsewhere."""
+    if not endpoint:
+        return f"gs://{bucket}"
+    host = endpoint.split("://", 1)[-1].rstrip("/")
+    return f"gs://{bucket}@{host}"
+
+
+def azure_location(account: str, container: str, endpoint: str | None) -> str:
+    """Identity of an Azure container: ``azure://account/container``, with the endpoint's host and port elsewhere."""
+    if not endpoint:
+        return f"azure://{account}/{container}"
+    host = endpoint.split("://", 1)[-1].rstrip("/")
+    return f"azure://{account}/{container}@{host}"

@@ -1,4 +1,4 @@
-"""The storage port: what the rest of the project may ask of S3 (and, later, of Google Cloud Storage and Azure Blob Storage).
+"""The storage port: what the rest of the project may ask of S3, Google Cloud Storage and Azure Blob Storage.
 
 One file a provider implements it; one contract suite (`tests/contract/test_storage.py`) runs over all of them.
 No provider SDK and no network call may enter this file.
@@ -7,11 +7,31 @@ Every method raises the `StorageError` branch of the error tree and nothing else
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
+
+from videovector_operator.core.sources import AzureSource, GcsSource, S3Source, Source, StaticCredentials
+from videovector_operator.storage.endpoint_policy import EndpointPolicy
+
+__all__ = [
+    "AccessReport",
+    "Action",
+    "AzureSource",
+    "GcsSource",
+    "ListPage",
+    "ObjectInfo",
+    "Pace",
+    "Permission",
+    "S3Source",
+    "Source",
+    "StaticCredentials",
+    "Storage",
+    "StorageOptions",
+    "Verdict",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +39,8 @@ class ObjectInfo:
     """One object as the provider lists it.
 
     ``fingerprint`` is the provider's content identity (S3: the ETag without quotes); a changed object has another one.
-    ``modified_at`` is aware, UTC. ``key`` is the raw key: any Unicode text, never normalised.
+    ``modified_at`` is aware, UTC. ``key`` is the raw key: any Unicode text, never normalised. ``content_type`` "" = not said
+    (S3's listings do not). ``checksum`` is what the provider vouches for, as ``algorithm:base64`` ("" = nothing).
     """
 
     key: str
@@ -27,6 +48,8 @@ class ObjectInfo:
     fingerprint: str
     modified_at: datetime
     storage_class: str = ""
+    content_type: str = ""
+    checksum: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +62,12 @@ class ListPage:
 
 
 class Action(StrEnum):
-    """What a Connector's scopes need: import needs list and read, export needs write."""
+    """What a Connector's scopes need: import needs list and read, export needs write and delete."""
 
     LIST = "list"
     READ = "read"
     WRITE = "write"
+    DELETE = "delete"
 
 
 class Verdict(StrEnum):
@@ -72,28 +96,27 @@ class AccessReport:
     sample: tuple[ObjectInfo, ...] = ()
 
 
+class Pace(Protocol):
+    """Keeps requests to a rate that is shared with others. Both calls come from the event loop."""
+
+    async def acquire(self) -> None:
+        """Wait until one more request may be made; called before each attempt."""
+        ...
+
+    def throttled(self, retry_after: float) -> None:
+        """Note that the provider asked to slow down, and for how many seconds it wants to be left alone."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
-class StaticCredentials:
-    """Keys from a Secret. Never printed: they are left out of ``repr``."""
+class StorageOptions:
+    """How to open a source. ``timeout_seconds`` bounds one call with all its tries, ``attempts`` is their number (None = as
+    usual)."""
 
-    access_key_id: str = field(repr=False)
-    secret_access_key: str = field(repr=False)
-    session_token: str | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class S3Source:
-    """Where an S3 (or compatible) bucket is. ``credentials`` None = the ambient identity of the process."""
-
-    bucket: str
-    region: str
-    endpoint: str | None = None
-    force_path_style: bool = False
-    credentials: StaticCredentials | None = None
-
-
-# Other providers' sources join this union.
-Source = S3Source
+    timeout_seconds: float | None = None
+    attempts: int | None = None
+    endpoints: EndpointPolicy = field(default_factory=EndpointPolicy)
+    pace: Pace | None = None
 
 
 class Storage(Protocol):
@@ -119,8 +142,47 @@ class Storage(Protocol):
         """
         ...
 
+    async def write(
+        self,
+        key: str,
+        chunks: AsyncIterable[bytes],
+        *,
+        content_type: str = "application/octet-stream",
+        if_absent: bool = False,
+    ) -> ObjectInfo:
+        """Store an object from a stream of any length, in bounded memory; it appears whole or not at all.
+
+        The provider verifies a checksum of every byte. With ``if_absent`` an object that is there already is left alone:
+        AlreadyExists. What a failed write had sent is removed again, as far as the provider answers.
+        """
+        ...
+
+    async def copy(
+        self,
+        key: str,
+        target: str,
+        *,
+        from_bucket: str | None = None,
+        fingerprint: str | None = None,
+        if_absent: bool = False,
+    ) -> ObjectInfo:
+        """Copy an object of any size to ``target`` without its bytes passing through here; returns the copy.
+
+        ``from_bucket`` is another bucket (container) of the same server (account). With ``fingerprint`` only that version is
+        copied, else Changed; with ``if_absent`` nothing is overwritten, else AlreadyExists. Raises NotFound.
+        """
+        ...
+
+    async def delete(self, key: str) -> None:
+        """Delete an object; one that is not there is fine."""
+        ...
+
+    async def presign(self, key: str, *, expires: timedelta) -> str:
+        """Make a URL that reads the object without credentials for ``expires`` (at most 7 days). The URL is a secret."""
+        ...
+
     async def test_access(self, *, write_prefix: str | None = None, sample_size: int = 10) -> AccessReport:
-        """Try list and read (and, with ``write_prefix``, write) with real requests.
+        """Try list and read (and, with ``write_prefix``, write and delete of an object below it) with real requests.
 
         A refusal is a DENIED verdict, not an exception. Raises NotFound (no bucket), InvalidCredentials, Invalid,
         Throttled or Unavailable when the bucket as a whole cannot be used.

@@ -1,8 +1,8 @@
 """S3 and compatible servers behind the storage port, by requests of our own.
 
 The hot paths (listing, ranged reads of very many objects) cost a tenth of what an SDK client takes.
-The pieces: `s3_address` where, `s3_sign` + `s3_credentials` as whom, `s3_http` how (over `s3_transport`, and over `s3_pool`
-+ `s3_connection` for ranged reads), `s3_list` and `s3_access` what, `s3_errors` what went wrong.
+The pieces: `s3_address` where, `s3_dialect` (with `s3_sign` and `s3_credentials`) as whom, `exchange` how (over `transport`, and
+over `pool` + `connection` for ranged reads), `s3_list` what, `s3_errors` what went wrong.
 """
 
 from __future__ import annotations
@@ -17,22 +17,29 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from videovector_operator.errors import AccessDenied, Invalid, Unavailable
-from videovector_operator.storage.port import AccessReport, ListPage, ObjectInfo, S3Source
-from videovector_operator.storage.s3_access import test_access
-from videovector_operator.storage.s3_address import build_address
+from videovector_operator.storage.access import probe_access
+from videovector_operator.storage.exchange import Exchange, Limits
+from videovector_operator.storage.port import AccessReport, Action, ListPage, ObjectInfo, S3Source, StorageOptions
+from videovector_operator.storage.request import Reply, Request
+from videovector_operator.storage.s3_address import Address, build_address
 from videovector_operator.storage.s3_credentials import (
     AmbientCredentials,
     BotocoreChain,
     CredentialsProvider,
     FixedCredentials,
 )
-from videovector_operator.storage.s3_http import Limits, S3Http
+from videovector_operator.storage.s3_dialect import S3Dialect
 from videovector_operator.storage.s3_list import list_pages, parse_etag
-from videovector_operator.storage.s3_request import Reply, Request
 from videovector_operator.storage.s3_sign import encode_key
 
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 _LONGEST_KEY_BYTES = 1024
+_REMEDIES = {
+    Action.LIST: "allow s3:ListBucket on the bucket",
+    Action.READ: "allow s3:GetObject on the bucket's objects",
+    Action.WRITE: "allow s3:PutObject below the Connector's exportBasePath",
+    Action.DELETE: "allow s3:DeleteObject below the Connector's exportBasePath",
+}
 
 
 def _now() -> datetime:
@@ -48,27 +55,30 @@ class S3Storage:
     def __init__(
         self,
         source: S3Source,
-        limits: Limits | None = None,
+        options: StorageOptions | None = None,
         *,
+        limits: Limits | None = None,
         credentials: CredentialsProvider | None = None,
         clock: Callable[[], datetime] = _now,
         jitter: Callable[[], float] = random.random,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._source = source
+        self._options = options or StorageOptions()
         self._limits = limits or Limits()
         self._credentials = credentials
         self._clock = clock
         self._jitter = jitter
         self._sleep = sleep
-        self._opened: S3Http | None = None
+        self._opened: tuple[Exchange, S3Dialect, Address] | None = None
         self._closed = False
 
     async def list_pages(
         self, prefix: str = "", *, recursive: bool = True, start_after: str = "", page_size: int = 1000
     ) -> AsyncIterator[ListPage]:
         """Yield the pages of a listing; see the port."""
-        pages = list_pages(self._http(), prefix, recursive=recursive, start_after=start_after, page_size=page_size)
+        http, _, address = self._open()
+        pages = list_pages(http, address, prefix, recursive=recursive, start_after=start_after, page_size=page_size)
         async for page in pages:
             yield page
 
@@ -76,7 +86,7 @@ class S3Storage:
         """Look one object up; see the port."""
         request = Request("HEAD", f"look up object {key!r}", path=_path(key))
         try:
-            return await self._http().send(request, lambda reply: _decode_stat(key, reply.headers))
+            return await self._open()[0].send(request, lambda reply: _decode_stat(key, reply.headers))
         except (AccessDenied, Invalid) as error:
             if error.code:
                 raise
@@ -103,30 +113,35 @@ class S3Storage:
             accepted=(206, 200, 416),
             lean=True,
         )
-        return await self._http().send(request, lambda reply: _decode_range(key, start, length, reply))
+        return await self._open()[0].send(request, lambda reply: _decode_range(key, start, length, reply))
 
     async def test_access(self, *, write_prefix: str | None = None, sample_size: int = 10) -> AccessReport:
         """Try what the credentials may do; see the port."""
-        return await test_access(self._http(), self.read_range, write_prefix=write_prefix, sample_size=sample_size)
+        return await probe_access(self, _REMEDIES, write_prefix=write_prefix, sample_size=sample_size)
 
     async def close(self) -> None:
         """Close connections; see the port."""
         self._closed = True
         if self._opened is not None:
-            await self._opened.close()
+            await self._opened[0].close()
 
-    def _http(self) -> S3Http:
+    def _open(self) -> tuple[Exchange, S3Dialect, Address]:
         if self._closed:
             raise Invalid(f"The storage of bucket '{self._source.bucket}' was closed and cannot be used any more")
         if self._opened is None:
-            self._opened = S3Http(
-                build_address(self._source),
-                self._credentials or _build_credentials(self._source),
+            address = build_address(self._source, self._options.endpoints)
+            credentials = self._credentials or _build_credentials(self._source)
+            dialect = S3Dialect(address, credentials, self._clock)
+            http = Exchange(
+                address.place,
+                dialect,
                 self._limits,
-                clock=self._clock,
+                self._options,
+                self._source.ca_bundle,
                 jitter=self._jitter,
                 sleep=self._sleep,
             )
+            self._opened = (http, dialect, address)
         return self._opened
 
 

@@ -19,8 +19,8 @@ from videovector_operator.errors import (
     Throttled,
     Unavailable,
 )
+from videovector_operator.storage.request import Reply
 from videovector_operator.storage.s3_address import Address
-from videovector_operator.storage.s3_request import Reply
 
 Verdict = tuple[type[StorageError], str]
 """Which error, and what to tell people: what happened and the next step."""

@@ -9,10 +9,11 @@ from urllib.parse import unquote_plus
 from xml.etree import ElementTree as ET
 
 from videovector_operator.errors import Invalid, Unavailable
+from videovector_operator.storage.exchange import Exchange
 from videovector_operator.storage.port import ListPage, ObjectInfo
+from videovector_operator.storage.request import Reply, Request
+from videovector_operator.storage.s3_address import Address
 from videovector_operator.storage.s3_errors import build_error, parse_xml
-from videovector_operator.storage.s3_http import S3Http
-from videovector_operator.storage.s3_request import Reply, Request
 
 LARGEST_PAGE = 1000
 _ACTION = "list objects"
@@ -30,7 +31,7 @@ class _Page(NamedTuple):
 
 
 async def list_pages(
-    http: S3Http, prefix: str, *, recursive: bool, start_after: str, page_size: int, attempts: int | None = None
+    http: Exchange, address: Address, prefix: str, *, recursive: bool, start_after: str, page_size: int
 ) -> AsyncIterator[ListPage]:
     """Yield pages that hold something; entries (keys and prefixes) at or before ``start_after`` never come."""
     params = {
@@ -43,35 +44,35 @@ async def list_pages(
         params["delimiter"] = "/"
     last, token, idle = start_after, "", 0
     while True:
-        page = await _fetch(http, params, token, last, attempts)
-        found, reached = _after(http, page, last)
+        page = await _fetch(http, address, params, token, last)
+        found, reached = _after(address, page, last)
         if found is not None:
             yield found
         if not page.truncated:
             return
         idle = idle + 1 if reached == last else 0
         if idle and (page.token in ("", token) or idle > _MOST_IDLE_PAGES):
-            raise Invalid(f"The listing of bucket '{http.address.bucket}' does not advance: the server repeats itself")
+            raise Invalid(f"The listing of bucket '{address.bucket}' does not advance: the server repeats itself")
         last, token = reached, page.token
 
 
-async def _fetch(http: S3Http, params: dict[str, str], token: str, last: str, attempts: int | None) -> _Page:
+async def _fetch(http: Exchange, address: Address, params: dict[str, str], token: str, last: str) -> _Page:
     """Ask for the page behind ``token``; by key when there is none or the server has forgotten it."""
     by_key = {"start-after": last} if last else {}
     position = {"continuation-token": token} if token else by_key
 
     def decode(reply: Reply) -> _Page:
-        return _decode(http, reply)
+        return _decode(address, reply)
 
     try:
-        return await http.send(Request("GET", _ACTION, params={**params, **position}, attempts=attempts), decode)
+        return await http.send(Request("GET", _ACTION, params={**params, **position}), decode)
     except Invalid as error:
         if not token or error.code != "InvalidArgument":
             raise
-    return await http.send(Request("GET", _ACTION, params={**params, **by_key}, attempts=attempts), decode)
+    return await http.send(Request("GET", _ACTION, params={**params, **by_key}), decode)
 
 
-def _after(http: S3Http, page: _Page, last: str) -> tuple[ListPage | None, str]:
+def _after(address: Address, page: _Page, last: str) -> tuple[ListPage | None, str]:
     """Drop what is not behind ``last`` and check the order that resuming depends on."""
     objects = page.objects
     if objects and objects[0].key <= last:
@@ -80,7 +81,7 @@ def _after(http: S3Http, page: _Page, last: str) -> tuple[ListPage | None, str]:
     keys = [entry.key for entry in objects]
     if keys != sorted(keys) or prefixes != sorted(prefixes):
         raise Invalid(
-            f"Bucket '{http.address.bucket}' does not list its keys in order, so that a listing could not be resumed "
+            f"Bucket '{address.bucket}' does not list its keys in order, so that a listing could not be resumed "
             "(S3 Express directory buckets do so): use a general purpose bucket"
         )
     reached = max(last, keys[-1] if keys else "", prefixes[-1] if prefixes else "")
@@ -89,27 +90,27 @@ def _after(http: S3Http, page: _Page, last: str) -> tuple[ListPage | None, str]:
     return ListPage(tuple(objects), tuple(prefixes), reached), reached
 
 
-def _decode(http: S3Http, reply: Reply) -> _Page:
+def _decode(address: Address, reply: Reply) -> _Page:
     root = parse_xml(reply.body)
     if root is None:
         if b"<ListBucketResult" in reply.body[:256]:
             raise Unavailable(
-                f"A listing of bucket '{http.address.bucket}' at {http.address.endpoint} is cut off or not valid XML"
+                f"A listing of bucket '{address.bucket}' at {address.endpoint} is cut off or not valid XML"
             )
-        raise _not_s3(http)
+        raise _not_s3(address)
     if root.tag == "Error":
-        raise build_error(_ACTION, http.address, reply)
+        raise build_error(_ACTION, address, reply)
     if root.tag != "ListBucketResult":
-        raise _not_s3(http)
+        raise _not_s3(address)
     try:
         return _parse(root)
     except ValueError:
-        raise _not_s3(http) from None
+        raise _not_s3(address) from None
 
 
-def _not_s3(http: S3Http) -> Invalid:
+def _not_s3(address: Address) -> Invalid:
     return Invalid(
-        f"The answer to listing bucket '{http.address.bucket}' at {http.address.endpoint} is not S3's: check the endpoint"
+        f"The answer to listing bucket '{address.bucket}' at {address.endpoint} is not S3's: check the endpoint"
     )
 
 

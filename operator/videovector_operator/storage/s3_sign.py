@@ -14,9 +14,7 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from videovector_operator.storage.port import StaticCredentials
-
-EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
-"""Payload hash of a request without a body."""
+from videovector_operator.storage.request import EMPTY_SHA256
 
 
 def encode_key(key: str) -> str:

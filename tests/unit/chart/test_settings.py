@@ -33,6 +33,7 @@ CASES: dict[str, tuple[Json, Any]] = {
     "log_level": ({"operator": {"logLevel": "DEBUG"}}, "DEBUG"),
     "log_format": ({"operator": {"logFormat": "console"}}, "console"),
     "storage_timeout_seconds": ({"operator": {"storageTimeoutSeconds": 2.5}}, 2.5),
+    "allow_loopback_endpoints": ({"operator": {"allowLoopbackEndpoints": True}}, True),
     "lists_command": ({"operator": {"listsCommand": "show {run}"}}, "show {run}"),
     "catalog_pool_size": ({"catalog": {"poolSize": 9}}, 9),
     "worker_image": ({"worker": {"image": "x/y:z"}}, "x/y:z"),

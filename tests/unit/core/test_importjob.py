@@ -83,7 +83,7 @@ BLOCKED: dict[str, tuple[ImportJob, Observed, State, Reason, str]] = {
         make_import(),
         seen(connector=make_connector(scopes=["export"], status=ready_status())),
         State.STALLED,
-        Reason.SCOPE_MISSING,
+        Reason.SCOPE_NOT_ALLOWED,
         "Connector 'footage' does not have the scope import; add import to its spec.scopes",
     ),
     "the pattern makes no sense": (

@@ -171,7 +171,7 @@ BLOCKED: dict[str, tuple[Callable[[ImportHouse], object], tuple[str, str], Calla
     ),
     "the Connector has the wrong scope": (
         lambda h: h.fake.edit(FOOTAGE, {"spec": {"scopes": ["export"]}}),
-        ("False", "ScopeMissing"),
+        ("False", "ScopeNotAllowed"),
         lambda h: h.fake.edit(FOOTAGE, {"spec": {"scopes": ["import"]}}),
     ),
     "the Connector lacks its Secret": (

@@ -20,26 +20,75 @@ Scope = Literal["import", "export"]
 ImportMode = Literal["all", "new_only"]
 
 
+Endpoint = Annotated[str | None, Field(max_length=512, pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$")]
+
+
+def _no_credentials(block: str) -> tuple[str, str]:
+    return (
+        "!has(self.endpoint) || !self.endpoint.contains('@')",
+        f"{block}.endpoint must not hold credentials; put them into a Secret and name it in spec.credentialsSecretRef",
+    )
+
+
 class S3Block(ApiModel):
     """An Amazon S3 bucket, or one on an S3-compatible server."""
 
-    model_config = ConfigDict(
-        json_schema_extra=rules(
-            (
-                "!has(self.endpoint) || !self.endpoint.contains('@')",
-                "s3.endpoint must not hold credentials; put them into a Secret and name it in spec.credentialsSecretRef",
-            ),
-        ),
-    )
+    model_config = ConfigDict(json_schema_extra=rules(_no_credentials("s3")))
 
     bucket: Annotated[str, Field(min_length=3, max_length=63, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*[A-Za-z0-9]$")]
     """Bucket name, without "s3://"."""
     region: Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9-]+$")]
     """AWS region of the bucket, for instance eu-central-1. S3-compatible servers usually take us-east-1."""
-    endpoint: Annotated[str | None, Field(max_length=512, pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$")] = None
+    endpoint: Endpoint = None
     """URL of an S3-compatible server, for instance https://minio.example.com:9000. Absent = Amazon S3."""
     force_path_style: bool = False
     """Address the bucket as endpoint/bucket instead of bucket.endpoint. Most S3-compatible servers need true."""
+
+
+class GcsBlock(ApiModel):
+    """A Google Cloud Storage bucket."""
+
+    model_config = ConfigDict(json_schema_extra=rules(_no_credentials("gcs")))
+
+    bucket: Annotated[str, Field(min_length=3, max_length=222, pattern=r"^[a-z0-9][a-z0-9._-]*[a-z0-9]$")]
+    """Bucket name, without "gs://"."""
+    project_id: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[a-z0-9][a-z0-9.:-]*[a-z0-9]$")]
+    """Google Cloud project of the bucket."""
+    endpoint: Endpoint = None
+    """URL of another server that speaks the Cloud Storage JSON API, or of a private endpoint. Absent = Google's own."""
+
+
+class AzureBlock(ApiModel):
+    """A container of Azure Blob Storage."""
+
+    model_config = ConfigDict(json_schema_extra=rules(_no_credentials("azure")))
+
+    storage_account: Annotated[str, Field(min_length=3, max_length=24, pattern=r"^[a-z0-9]+$")]
+    """Name of the storage account."""
+    container: Annotated[str, Field(min_length=3, max_length=63, pattern=r"^(\$root|\$web|[a-z0-9](-?[a-z0-9])*)$")]
+    """Name of the container."""
+    endpoint: Endpoint = None
+    """URL of the account's blob service, for sovereign clouds, private endpoints and emulators.
+    Absent = https://ACCOUNT.blob.core.windows.net."""
+    tenant_id: Annotated[
+        str | None, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$")
+    ] = None
+    """Entra ID tenant of the application whose clientSecret is in the Secret."""
+    client_id: Annotated[
+        str | None, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?$")
+    ] = None
+    """Application (client) id: the one whose clientSecret is in the Secret, or the workload identity to use."""
+
+
+class CABundleReference(ApiModel):
+    """Certificates to trust, in a ConfigMap or Secret of the same namespace."""
+
+    kind: Literal["ConfigMap", "Secret"] = "ConfigMap"
+    """Kind of the object."""
+    name: Annotated[str, Field(min_length=1, max_length=253)]
+    """Name of the object."""
+    key: Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9._-]+$")] = "ca.crt"
+    """Key that holds the PEM certificates."""
 
 
 class ConnectorSpec(ApiModel):
@@ -48,23 +97,48 @@ class ConnectorSpec(ApiModel):
     model_config = ConfigDict(
         json_schema_extra=rules(
             (
-                "[has(self.s3)].filter(set, set).size() == 1",
-                "exactly one provider block must be set: spec.s3",
+                "[has(self.s3), has(self.gcs), has(self.azure)].filter(set, set).size() == 1",
+                "exactly one provider block must be set: spec.s3, spec.gcs or spec.azure",
             ),
             (
                 "self.provider != 's3' || has(self.s3)",
                 "spec.provider is s3, so spec.s3 {bucket, region} must be set",
             ),
+            (
+                "self.provider != 'gcs' || has(self.gcs)",
+                "spec.provider is gcs, so spec.gcs {bucket, projectId} must be set",
+            ),
+            (
+                "self.provider != 'azure' || has(self.azure)",
+                "spec.provider is azure, so spec.azure {storageAccount, container} must be set",
+            ),
+            (
+                "!(has(self.credentialsSecretRef) && has(self.serviceAccountName))",
+                "spec.credentialsSecretRef and spec.serviceAccountName exclude each other: credentials come from a Secret "
+                "or from the workload identity of a service account",
+            ),
         ),
     )
 
-    provider: Literal["s3"]
+    provider: Literal["s3", "gcs", "azure"]
     """Kind of object storage; the block of the same name says where."""
     s3: S3Block | None = None
     """Location for provider s3."""
+    gcs: GcsBlock | None = None
+    """Location for provider gcs."""
+    azure: AzureBlock | None = None
+    """Location for provider azure."""
     credentials_secret_ref: LocalReference | None = None
-    """Secret with the keys accessKeyId and secretAccessKey (and, optionally, sessionToken). Absent = the identity of the
-    operator's and the workers' environment (workload identity)."""
+    """Secret with the credentials. s3: accessKeyId and secretAccessKey (and, optionally, sessionToken). gcs: credentials.json, a
+    service account's key file. azure: one of clientSecret, accountKey, sasToken. Absent = the identity of the operator's and
+    the workers' environment (workload identity)."""
+    service_account_name: Annotated[
+        str | None, Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")
+    ] = None
+    """Service account, in the same namespace, that the worker pods of this Connector's runs have, for workload identity.
+    Absent = the service account that the operator's settings say."""
+    ca_bundle_ref: CABundleReference | None = None
+    """Certificate authorities to trust instead of the system's, for endpoints with certificates of your own."""
     scopes: Annotated[
         tuple[Scope, ...], Field(min_length=1, max_length=2, json_schema_extra={"x-kubernetes-list-type": "set"})
     ] = ("import",)
@@ -99,12 +173,17 @@ class ConnectorSpec(ApiModel):
         ),
     ] = "10m"
     """How often the connection is tested again."""
+    max_concurrent_runs: Annotated[int | None, Field(ge=1, le=1000)] = None
+    """Runs of this Connector that may be active together; others wait in a first-come queue. Absent = no limit."""
+    max_requests_per_second: Annotated[int | None, Field(ge=1, le=100_000)] = None
+    """Storage requests a second that all worker pods of this Connector may make together. Less is made while the provider
+    throttles. Absent = no limit."""
 
 
 class PermissionStatus(ApiModel):
     """Outcome of testing one action."""
 
-    action: Literal["list", "read", "write"]
+    action: Literal["list", "read", "write", "delete"]
     """The tested action."""
     result: Literal["allowed", "denied", "unknown"]
     """unknown = it could not be tried."""
@@ -145,13 +224,17 @@ class ConnectorStatus(Status):
     permissions: Annotated[
         tuple[PermissionStatus, ...],
         Field(
-            max_length=3,
+            max_length=4,
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["action"]},
         ),
     ] = ()
     """Tested actions and their outcomes."""
     sample: Annotated[tuple[SampleObject, ...], Field(max_length=10)] = ()
     """The first objects of the bucket, as a glance at the source."""
+    active_runs: Annotated[int | None, Field(ge=0)] = None
+    """Runs of this Connector that are active."""
+    queued_runs: Annotated[int | None, Field(ge=0)] = None
+    """Runs of this Connector that wait because of maxConcurrentRuns."""
 
 
 class Connector(Resource[ConnectorSpec, ConnectorStatus]):

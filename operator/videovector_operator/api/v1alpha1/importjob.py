@@ -153,6 +153,8 @@ class ImportJobStatus(Status):
     """When the run ended."""
     import_mode: ImportMode | None = None
     """The mode in force."""
+    queue_position: Annotated[int | None, Field(ge=1)] = None
+    """Place in the queue of the Connector (1 = next), while the run waits because of its maxConcurrentRuns."""
     job_name: Annotated[str | None, Field(max_length=63)] = None
     """The batch/v1 Job that does the work."""
     video_ids: Annotated[tuple[Annotated[str, Field(max_length=64)], ...], Field(max_length=MAX_LIST)] = ()

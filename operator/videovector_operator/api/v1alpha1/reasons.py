@@ -32,6 +32,7 @@ class Reason(StrEnum):
     NO_MATCHING_FILES = "NoMatchingFiles"
     # going on
     PENDING = "Pending"
+    QUEUED = "Queued"
     SCANNING = "Scanning"
     IMPORTING = "Importing"
     PAUSED = "Paused"
@@ -49,13 +50,17 @@ class Reason(StrEnum):
     INVALID_SPEC = "InvalidSpec"
     SECRET_NOT_FOUND = "SecretNotFound"
     SECRET_KEY_MISSING = "SecretKeyMissing"
+    SECRET_INVALID = "SecretInvalid"
+    CA_BUNDLE_NOT_FOUND = "CABundleNotFound"
+    CA_BUNDLE_INVALID = "CABundleInvalid"
+    SERVICE_ACCOUNT_NOT_FOUND = "ServiceAccountNotFound"
     INVALID_CREDENTIALS = "InvalidCredentials"
     ACCESS_DENIED = "AccessDenied"
     BUCKET_NOT_FOUND = "BucketNotFound"
     INVALID_ENDPOINT = "InvalidEndpoint"
     CONNECTOR_NOT_FOUND = "ConnectorNotFound"
     INDEX_NOT_FOUND = "IndexNotFound"
-    SCOPE_MISSING = "ScopeMissing"
+    SCOPE_NOT_ALLOWED = "ScopeNotAllowed"
     INVALID_PATTERN = "InvalidPattern"
     CANCELLED = "Cancelled"
     FAILURE_THRESHOLD_EXCEEDED = "FailureThresholdExceeded"
@@ -64,6 +69,7 @@ class Reason(StrEnum):
     FORBIDDEN = "Forbidden"
     # what the operator did (Events only)
     JOB_CREATED = "JobCreated"
+    CONNECTOR_DELETED = "ConnectorDeleted"
     CATALOG_CLEANED = "CatalogCleaned"
 
 

@@ -1,16 +1,19 @@
-"""One S3 request and its reply, as plain values."""
+"""One request to an object store and its reply, as plain values. No provider's semantics may enter."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from videovector_operator.storage.s3_sign import EMPTY_SHA256
+EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
+"""Payload hash of a request without a body."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request to the bucket. ``path`` is encoded and relative to the bucket ("" or "/key"); ``action`` is for messages.
+    """One request. ``path`` is encoded and relative to what the provider's dialect calls its base (S3, Azure: the bucket or
+    container); ``action`` is for messages.
 
     ``skip`` and ``keep`` bound the body that is read: bytes before ``skip`` are dropped when the server ignores the
     range (status 200), and no more than ``keep`` bytes are kept. ``attempts`` None = as `Limits` says.

@@ -1,22 +1,25 @@
-"""The bytes below S3 requests: the aiohttp session with its socket guard, bounded body reading, transport errors as our own.
+"""The bytes below storage requests: the aiohttp session with its socket guard, bounded body reading, transport errors as our own.
 
-Ranged reads take the lean transport (`s3_pool`) instead of the session; errors of both are told here. No S3 semantics may enter.
+Ranged reads take the lean transport (`pool`) instead of the session; errors of both are told here. No provider's semantics may
+enter.
 """
 
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import socket
 import ssl
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import aiohttp
 from aiohttp.abc import ResolveResult
 from typing_extensions import override
 
 from videovector_operator.errors import Invalid, StorageError, Unavailable
-from videovector_operator.storage.port import StaticCredentials
-from videovector_operator.storage.s3_address import Address, refuse_metadata
+from videovector_operator.storage.endpoint_policy import EndpointPolicy
 
 _LONGEST_SKIP = 64 * 1024 * 1024
 _REACH = "Check that the endpoint can be reached from the cluster"
@@ -29,10 +32,35 @@ class NotConnectedError(OSError):
     """No connection could be made; ``errno`` says why."""
 
 
-def open_session(connections: int, connect_seconds: float, silence_seconds: float) -> aiohttp.ClientSession:
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where requests go, for people and for the wire. ``label`` is "bucket 'media'"; ``origin`` is scheme://host[:port].
+
+    ``dns_hint`` is what to check when the host name does not resolve.
+    """
+
+    label: str
+    endpoint: str
+    origin: str
+    host: str
+    server: str = "an S3 server's"
+    dns_hint: str = "Check the endpoint"
+
+
+def open_session(
+    connections: int, connect_seconds: float, silence_seconds: float, policy: EndpointPolicy, tls: ssl.SSLContext
+) -> aiohttp.ClientSession:
     """Open a pool of at most ``connections``; must be called on a running loop."""
+
+    def open_socket(address: aiohttp.AddrInfoType) -> socket.socket:
+        # The last gate: literal addresses never come to the resolver.
+        policy.refuse_address(str(address[4][0]))
+        return socket.socket(address[0], address[1], address[2])
+
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=connections, resolver=GuardedResolver()),
+        connector=aiohttp.TCPConnector(
+            limit=connections, resolver=GuardedResolver(policy), ssl=tls, socket_factory=open_socket
+        ),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_seconds, sock_read=silence_seconds),
         cookie_jar=aiohttp.DummyCookieJar(),
         # Objects stored with a Content-Encoding are read as they lie.
@@ -42,10 +70,11 @@ def open_session(connections: int, connect_seconds: float, silence_seconds: floa
 
 
 class GuardedResolver(aiohttp.ThreadedResolver):
-    """Resolves host names; raises Invalid when one of the addresses is forbidden, so that none of them is dialled.
+    """Resolves host names; raises Invalid when one of the addresses is forbidden, so that none of them is dialled."""
 
-    Literal addresses do not come here: `s3_address.build_address` has refused the forbidden ones.
-    """
+    def __init__(self, policy: EndpointPolicy) -> None:
+        super().__init__()
+        self._policy = policy
 
     @override
     async def resolve(
@@ -54,8 +83,28 @@ class GuardedResolver(aiohttp.ThreadedResolver):
         """Resolve ``host`` and check every address."""
         found = await super().resolve(host, port, family)
         for each in found:
-            refuse_metadata(each["host"])
+            self._policy.refuse_address(each["host"])
         return found
+
+
+def build_tls(ca_bundle: str | None) -> ssl.SSLContext:
+    """Trust the system's authorities, or those of ``ca_bundle`` (PEM) instead. Raises Invalid when it holds no certificate."""
+    if ca_bundle is None:
+        return _system_trust()
+    try:
+        context = ssl.create_default_context(cadata=ca_bundle)
+    except (ssl.SSLError, ValueError):
+        raise Invalid("The CA bundle that caBundleRef names holds no PEM certificate that can be read") from None
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+@functools.cache
+def _system_trust() -> ssl.SSLContext:
+    """The system's trusted certificates; loading them takes long enough to do it once a process."""
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["http/1.1"])
+    return context
 
 
 async def read_body(response: aiohttp.ClientResponse, skip: int, keep: int) -> bytes:
@@ -80,7 +129,7 @@ async def read_body(response: aiohttp.ClientResponse, skip: int, keep: int) -> b
 def refuse_long_skip(skip: int) -> None:
     """Raise Invalid when more than 64 MiB would have to be skipped."""
     if skip > _LONGEST_SKIP:
-        raise Invalid("The S3 server ignores byte ranges, so that large objects cannot be read from it in parts")
+        raise Invalid("The server ignores byte ranges, so that large objects cannot be read from it in parts")
 
 
 async def _drop(stream: aiohttp.StreamReader, count: int) -> None:
@@ -88,24 +137,24 @@ async def _drop(stream: aiohttp.StreamReader, count: int) -> None:
         count -= len(chunk)
 
 
-def build_transport_error(action: str, address: Address, error: Exception) -> StorageError:
+def build_transport_error(action: str, place: Place, error: Exception) -> StorageError:
     """Say for people why no usable answer came. Only what no retry can cure is Invalid."""
-    kind, text = _judge(address, error)
-    return kind(f"Cannot {action} in bucket '{address.bucket}' at {address.endpoint}: {text}")
+    kind, text = _judge(place, error)
+    return kind(f"Cannot {action} in {place.label} at {place.endpoint}: {text}")
 
 
-def _judge(address: Address, error: Exception) -> tuple[type[StorageError], str]:
+def _judge(place: Place, error: Exception) -> tuple[type[StorageError], str]:
     match error:
         case aiohttp.ClientConnectorCertificateError() | ssl.SSLCertVerificationError():
             verdict: tuple[type[StorageError], str] = (
                 Invalid,
-                "the server's certificate is not trusted. Check the endpoint's host name and its certificate",
+                "the server's certificate is not trusted. Check the endpoint's host name, or name its authority in caBundleRef",
             )
         case aiohttp.ClientSSLError() | ssl.SSLError():
             verdict = Unavailable, "no TLS connection. Check that the endpoint speaks https"
         case aiohttp.ClientConnectorDNSError() | socket.gaierror():
-            host = error.host if isinstance(error, aiohttp.ClientConnectorDNSError) else address.host
-            verdict = Unavailable, f"the host name '{host}' does not resolve. {_dns_hint(address)}"
+            host = error.host if isinstance(error, aiohttp.ClientConnectorDNSError) else place.host
+            verdict = Unavailable, f"the host name '{host}' does not resolve. {place.dns_hint}"
         case TimeoutError():
             verdict = Unavailable, f"no answer in time. {_REACH}"
         case aiohttp.ClientConnectorError():
@@ -113,7 +162,7 @@ def _judge(address: Address, error: Exception) -> tuple[type[StorageError], str]
         case NotConnectedError():
             verdict = Unavailable, f"{_plain_reason(error)}. {_REACH}"
         case aiohttp.ClientResponseError() | ValueError():
-            verdict = Invalid, "the answer is not an S3 server's. Check the endpoint's scheme, host and port"
+            verdict = Invalid, f"the answer is not {place.server}. Check the endpoint's scheme, host and port"
         case _:
             verdict = Unavailable, f"the connection broke off ({type(error).__name__}). It is tried again"
     return verdict
@@ -124,16 +173,10 @@ def _plain_reason(error: OSError) -> str:
     return os.strerror(number) if number is not None and number in errno.errorcode else "no connection"
 
 
-def _dns_hint(address: Address) -> str:
-    if address.virtual:
-        return "Check the endpoint; if the server wants the bucket in the path, set forcePathStyle: true"
-    return "Check the endpoint"
-
-
-def scrub(error: StorageError, credentials: StaticCredentials) -> StorageError:
-    """Take credentials that a server repeats in its message out of ``error``."""
+def scrub(error: StorageError, secrets: Iterable[str | None]) -> StorageError:
+    """Take ``secrets`` that a server repeats in its message out of ``error``."""
     text = error.message
-    for secret in (credentials.secret_access_key, credentials.session_token, credentials.access_key_id):
+    for secret in secrets:
         if secret and len(secret) >= _SHORTEST_SECRET:
             text = text.replace(secret, "***")
     error.message, error.args = text, (text,)

@@ -1,14 +1,13 @@
 """The lean transport: keep-alive connections to one server for very many small GETs.
 
-Dials (with the guard against metadata addresses), bounds the connections, and repeats once, at no cost to the caller, a
-request whose kept-alive connection the server had closed meanwhile. No S3 semantics, redirects or proxies may enter.
+Dials (with the guard against forbidden addresses), bounds the connections, and repeats once, at no cost to the caller, a
+request whose kept-alive connection the server had closed meanwhile. No provider's semantics, redirects or proxies may enter.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import socket
 import ssl
 from collections.abc import Mapping
@@ -16,9 +15,10 @@ from urllib.parse import urlsplit
 
 import aiohappyeyeballs
 
-from videovector_operator.storage.s3_connection import Bounds, BrokenOffError, Connection, StaleError
-from videovector_operator.storage.s3_request import Reply
-from videovector_operator.storage.s3_transport import GuardedResolver, NotConnectedError
+from videovector_operator.storage.connection import Bounds, BrokenOffError, Connection, StaleError
+from videovector_operator.storage.endpoint_policy import EndpointPolicy
+from videovector_operator.storage.request import Reply
+from videovector_operator.storage.transport import GuardedResolver, NotConnectedError
 
 _LONGEST_IDLE_SECONDS = 15.0
 """Servers close idle connections after 20 seconds or more; one that is older is not worth the risk."""
@@ -38,7 +38,6 @@ class ConnectionPool:
     """At most ``connections`` to ``origin`` (scheme://host[:port]). Must be made on a running loop.
 
     ``connect_seconds`` bounds dialling with name look-up and TLS, ``silence_seconds`` each wait for the next bytes.
-    ``tls`` replaces the usual trust, for tests.
     """
 
     def __init__(
@@ -48,13 +47,15 @@ class ConnectionPool:
         connections: int,
         connect_seconds: float,
         silence_seconds: float,
-        tls: ssl.SSLContext | None = None,
+        policy: EndpointPolicy,
+        tls: ssl.SSLContext,
     ) -> None:
         parts = urlsplit(origin)
         self._host = parts.hostname or ""
         self._is_tls = parts.scheme == "https"
         self._port = parts.port or (443 if self._is_tls else 80)
         self._tls = tls
+        self._resolver = GuardedResolver(policy)
         self._connect_seconds = connect_seconds
         self._silence_seconds = silence_seconds
         self._loop = asyncio.get_running_loop()
@@ -110,7 +111,7 @@ class ConnectionPool:
         return None
 
     async def _dial(self) -> Connection:
-        context = (self._tls or _trust()) if self._is_tls else None
+        context = self._tls if self._is_tls else None
         async with asyncio.timeout(self._connect_seconds):
             sock = await self._connect_socket()
             try:
@@ -126,7 +127,7 @@ class ConnectionPool:
         return connection
 
     async def _connect_socket(self) -> socket.socket:
-        found = await GuardedResolver().resolve(self._host, self._port, socket.AF_UNSPEC)
+        found = await self._resolver.resolve(self._host, self._port, socket.AF_UNSPEC)
         addresses = [
             (each["family"], socket.SOCK_STREAM, each["proto"], "", (each["host"], each["port"])) for each in found
         ]
@@ -138,11 +139,3 @@ class ConnectionPool:
             raise
         except OSError as error:
             raise NotConnectedError(error.errno, error.strerror) from None
-
-
-@functools.cache
-def _trust() -> ssl.SSLContext:
-    """The system's trusted certificates; loading them takes long enough to do it once a process."""
-    context = ssl.create_default_context()
-    context.set_alpn_protocols(["http/1.1"])
-    return context

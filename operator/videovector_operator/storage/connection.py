@@ -1,7 +1,7 @@
 """One keep-alive HTTP/1.1 connection: sends a request's bytes, gives back one bounded reply.
 
 Own code on the hottest path (a ranged read for every file of an import): aiohttp's client costs more than all else there.
-llhttp (by httptools) parses. No S3 semantics, no retries and no dialling may enter. Any doubt closes the connection.
+llhttp (by httptools) parses. No provider's semantics, no retries and no dialling may enter. Any doubt closes the connection.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import httptools
 from typing_extensions import override
 
 from videovector_operator.errors import Invalid
-from videovector_operator.storage.s3_request import Reply
-from videovector_operator.storage.s3_transport import refuse_long_skip
+from videovector_operator.storage.request import Reply
+from videovector_operator.storage.transport import refuse_long_skip
 
 _MOST_HEAD_BYTES = 64 * 1024
 """Bytes that may come without bringing the reply forward: headers, interim replies, trailers."""

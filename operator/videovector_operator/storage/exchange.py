@@ -1,0 +1,187 @@
+"""Sends requests to one object store over one aiohttp session, or the lean pool: time-outs, bounded retries, bounded replies, no redirects.
+
+Who asks and what a refusal means is the provider's `Dialect`; what a reply means is decided by the caller's ``decode``.
+Everything raised is a `StorageError`. Raw URLs pass through untouched (yarl's ``encoded=True``), so that every legal key survives.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol, TypeVar
+
+import aiohttp
+from yarl import URL
+
+from videovector_operator.errors import InvalidCredentials, StorageError, Throttled, Unavailable
+from videovector_operator.storage.connection import Bounds
+from videovector_operator.storage.pool import ConnectionPool, build_head
+from videovector_operator.storage.port import StorageOptions
+from videovector_operator.storage.request import Reply, Request
+from videovector_operator.storage.transport import Place, build_tls, build_transport_error, open_session, read_body
+
+T = TypeVar("T")
+_LONGEST_ERROR_BODY = 64 * 1024
+_LONGEST_RETRY_AFTER_SECONDS = 300.0
+"""A server may ask for more; nobody is kept waiting longer without a new try."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Times in seconds. ``total`` bounds one call with all its tries; ``silence`` is the longest wait for the next bytes."""
+
+    connect: float = 5.0
+    silence: float = 10.0
+    total: float = 30.0
+    attempts: int = 4
+    connections: int = 64
+    first_delay: float = 0.1
+    longest_delay: float = 5.0
+
+
+class Signed(NamedTuple):
+    """A request as it goes on the wire: ``target`` is path and query, encoded; ``headers`` have lowercase names."""
+
+    target: str
+    headers: Mapping[str, str]
+
+
+class Dialect(Protocol):
+    """One provider's way of saying who asks, and of refusing."""
+
+    async def authorize(self, request: Request) -> Signed:
+        """Build target and headers with fresh credentials. Raises InvalidCredentials or Unavailable."""
+        ...
+
+    def build_error(self, request: Request, reply: Reply) -> StorageError:
+        """Translate a reply that was not accepted; no secret may be in it."""
+        ...
+
+    def can_renew(self, error: InvalidCredentials) -> bool:
+        """Forget what is cached when ``error`` says that it is expired; True when asking again may give others."""
+        ...
+
+    def close(self) -> None:
+        """Free threads."""
+        ...
+
+
+class Exchange:
+    """One store's connections. ``jitter`` gives numbers in [0, 1). Must be made on a running loop. Raises Invalid (CA bundle)."""
+
+    def __init__(
+        self,
+        place: Place,
+        dialect: Dialect,
+        limits: Limits,
+        options: StorageOptions,
+        ca_bundle: str | None = None,
+        *,
+        jitter: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]],
+    ) -> None:
+        self.place = place
+        self._dialect = dialect
+        self._limits = limits
+        self._total = limits.total if options.timeout_seconds is None else options.timeout_seconds
+        self._attempts = limits.attempts if options.attempts is None else options.attempts
+        self._pace = options.pace
+        self._jitter = jitter
+        self._sleep = sleep
+        tls = build_tls(ca_bundle)
+        self._session = open_session(limits.connections, limits.connect, limits.silence, options.endpoints, tls)
+        self._pool = ConnectionPool(
+            place.origin,
+            connections=limits.connections,
+            connect_seconds=limits.connect,
+            silence_seconds=limits.silence,
+            policy=options.endpoints,
+            tls=tls,
+        )
+
+    async def close(self) -> None:
+        """Close every connection."""
+        self._dialect.close()
+        await self._pool.close()
+        await self._session.close()
+
+    async def send(self, request: Request, decode: Callable[[Reply], T]) -> T:
+        """Send ``request`` until it succeeds, fails for good, or tries and time are used up.
+
+        Retried: Throttled and Unavailable, from the transport, the reply or ``decode``; expired ambient credentials once.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._total
+        attempts = request.attempts or self._attempts
+        attempt = 0
+        while True:
+            attempt += 1
+            # Waiting for one's turn is no fault of the server: it does not use up the call's time.
+            deadline += await self._wait_for_turn()
+            try:
+                return decode(await self._send_once(request, deadline - loop.time()))
+            except (Throttled, Unavailable) as error:
+                delay = self._delay(attempt, error)
+                if attempt >= attempts or loop.time() + delay >= deadline:
+                    raise
+            except InvalidCredentials as error:
+                if attempt > 1 or not self._dialect.can_renew(error):
+                    raise
+                delay = 0.0
+            await self._sleep(delay)
+
+    async def _wait_for_turn(self) -> float:
+        """Wait until the pace allows one more request; returns the seconds that it took."""
+        if self._pace is None:
+            return 0.0
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        await self._pace.acquire()
+        return loop.time() - began
+
+    def _delay(self, attempt: int, error: Throttled | Unavailable) -> float:
+        """Capped exponential backoff with full jitter; never less than the server asked for, up to a cap."""
+        ceiling: float = min(self._limits.longest_delay, self._limits.first_delay * 2 ** (attempt - 1))
+        backoff = ceiling * (0.5 + self._jitter() / 2)
+        if not isinstance(error, Throttled):
+            return backoff
+        asked = min(error.retry_after, _LONGEST_RETRY_AFTER_SECONDS)
+        if self._pace is not None:
+            self._pace.throttled(asked)
+        return max(backoff, asked)
+
+    async def _send_once(self, request: Request, seconds: float) -> Reply:
+        try:
+            # The deadline covers the credentials too: an identity service may be slow.
+            async with asyncio.timeout(seconds):
+                return await self._exchange(request)
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise build_transport_error(request.action, self.place, error) from None
+
+    async def _exchange(self, request: Request) -> Reply:
+        signed = await self._dialect.authorize(request)
+        if request.lean:
+            head = build_head(request.method, signed.target, signed.headers)
+            reply = await self._pool.exchange(head, _bounds_of(request))
+        else:
+            reply = await self._exchange_by_session(request, signed)
+        if reply.status not in request.accepted:
+            raise self._dialect.build_error(request, reply)
+        return reply
+
+    async def _exchange_by_session(self, request: Request, signed: Signed) -> Reply:
+        url = URL(f"{self.place.origin}{signed.target}", encoded=True)
+        async with self._session.request(
+            request.method, url, headers=signed.headers, data=request.body or None, allow_redirects=False
+        ) as response:
+            if request.method == "HEAD":
+                return Reply(response.status, response.headers)
+            bounds = _bounds_of(request)
+            skip = bounds.skip if response.status == 200 else 0
+            keep = bounds.keep if response.status in bounds.accepted else bounds.keep_refused
+            return Reply(response.status, response.headers, await read_body(response, skip, keep))
+
+
+def _bounds_of(request: Request) -> Bounds:
+    return Bounds(request.accepted, request.skip, request.keep, _LONGEST_ERROR_BODY)

@@ -154,7 +154,7 @@ async def create_run(servers: Servers) -> None:
     source = {"provider": "s3", "bucket": BUCKET, "region": "us-east-1", "endpoint": servers.endpoint}
     async with PostgresCatalog(servers.dsn) as catalog:
         spec = RunSpec(RUN, "media", "benchmark", INDEX, "conn_1", f"s3://{BUCKET}", source)
-        await catalog.ensure_run(spec)
+        await catalog.admit_run(spec)
 
 
 def count_rows(servers: Servers, index: str) -> tuple[int, int]:
@@ -188,6 +188,7 @@ def run_workers(servers: Servers, credentials: Path, workers: int) -> None:
         "VIDEOVECTOR_CATALOG_DSN": servers.dsn,
         "VIDEOVECTOR_CREDENTIALS_DIRECTORY": str(credentials),
         "VIDEOVECTOR_LOG_LEVEL": "WARNING",
+        "VIDEOVECTOR_ALLOW_LOOPBACK_ENDPOINTS": "true",
         "AWS_EC2_METADATA_DISABLED": "true",
     }
     command = [sys.executable, "-m", "videovector_operator", "worker", "import", "--run", RUN]

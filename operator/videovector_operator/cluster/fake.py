@@ -17,7 +17,8 @@ from typing import Any, Literal
 
 from videovector_operator.api.crd import build_schema
 from videovector_operator.api.kinds import BY_KIND
-from videovector_operator.cluster.port import RESOURCES, Json
+from videovector_operator.cluster.fake_reviews import FakeReviews
+from videovector_operator.cluster.port import RESOURCES, REVIEWS, Json
 from videovector_operator.core.keys import ObjectKey
 from videovector_operator.errors import ClusterError, Conflict
 
@@ -54,7 +55,7 @@ class FakeCluster:
 
     ``writes`` records what the port was asked to write and really wrote, ``calls`` every call. ``after_write`` is called
     when a write has been stored: what it raises reaches the caller, as if the answer had been lost. ``on_change`` hears
-    what a watch would say: type, kind, object.
+    what a watch would say: type, kind, object. ``reviews`` answers who somebody is and what they may do.
     """
 
     def __init__(self) -> None:
@@ -62,6 +63,7 @@ class FakeCluster:
         self.calls: list[tuple[Verb, str]] = []
         self.after_write: Callable[[Write], None] | None = None
         self.on_change: list[Callable[[ChangeType, str, Json], None]] = []
+        self.reviews = FakeReviews()
         self._objects: dict[ObjectKey, Json] = {}
         self._versions = itertools.count(1)
         self._uids = itertools.count(1)
@@ -143,6 +145,8 @@ class FakeCluster:
     async def create(self, manifest: Json) -> Json | None:
         """Create the object; see the port."""
         self._enter("create", manifest["kind"])
+        if manifest["kind"] in REVIEWS:
+            return self.reviews.answer(manifest)
         created = self._insert(manifest)
         return self._written("create", _key_of(manifest), manifest, created)
 

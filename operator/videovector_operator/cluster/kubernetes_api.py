@@ -72,7 +72,7 @@ class KubernetesCluster:
         await self._write_permit()
         try:
             return await self._call(
-                "POST", kind, _collection_path(kind, manifest["metadata"]["namespace"]), manifest, _JSON
+                "POST", kind, _collection_path(kind, manifest["metadata"].get("namespace")), manifest, _JSON
             )
         except Conflict as error:
             if error.reason == "AlreadyExists":

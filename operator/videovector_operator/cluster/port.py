@@ -31,8 +31,14 @@ RESOURCES: Mapping[str, ResourcePath] = {
     "Job": ResourcePath("/apis/batch/v1", "jobs"),
     "Pod": ResourcePath("/api/v1", "pods"),
     "Secret": ResourcePath("/api/v1", "secrets"),
+    "ConfigMap": ResourcePath("/api/v1", "configmaps"),
     "Event": ResourcePath("/api/v1", "events"),
+    # Questions rather than objects: created in no namespace and kept nowhere; the answer is in their status.
+    "TokenReview": ResourcePath("/apis/authentication.k8s.io/v1", "tokenreviews"),
+    "SubjectAccessReview": ResourcePath("/apis/authorization.k8s.io/v1", "subjectaccessreviews"),
 }
+
+REVIEWS = frozenset({"TokenReview", "SubjectAccessReview"})
 
 
 class Cluster(Protocol):
@@ -49,7 +55,10 @@ class Cluster(Protocol):
         ...
 
     async def create(self, manifest: Json) -> Json | None:
-        """Create the object; None = one of this name exists already (which is fine for names that are functions)."""
+        """Create the object; None = one of this name exists already (which is fine for names that are functions).
+
+        A review (`REVIEWS`) is answered instead: in the status of what comes back.
+        """
         ...
 
     async def patch(self, key: ObjectKey, patch: Json) -> Json | None:

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from videovector_operator import errors
 from videovector_operator.api.v1alpha1.connector import Connector, ConnectorStatus, PermissionStatus, SampleObject
-from videovector_operator.api.v1alpha1.reasons import Reason
 from videovector_operator.cluster.cache import CachedCluster
 from videovector_operator.core.conditions import shorten
 from videovector_operator.core.connector import TestOutcome, decide_test, keep_paused, summarize_connector
 from videovector_operator.core.failures import classify_failure
-from videovector_operator.core.keys import ObjectKey
 from videovector_operator.reconcilers.outcome import Clock, Outcome, seconds_until
-from videovector_operator.storage.port import AccessReport, Action, S3Source, Source, StaticCredentials, Storage
+from videovector_operator.reconcilers.source import observe_source, secret_key
+from videovector_operator.storage.port import AccessReport, Action, Source, Storage
 
 _MISSING = "missing"
-_REQUIRED_KEYS = ("accessKeyId", "secretAccessKey")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +43,7 @@ class ConnectorReconciler:
 
     async def _observe_credentials_version(self, connector: Connector) -> str | None:
         """Version of the Secret (its uid and resourceVersion), without reading it if the watch knows it."""
-        key = _secret_key(connector)
+        key = secret_key(connector)
         if key is None:
             return None
         body = self.cluster.peek(key) or await self.cluster.get_live(key)
@@ -57,36 +53,11 @@ class ConnectorReconciler:
 
     async def _test(self, connector: Connector) -> TestOutcome:
         try:
-            source = await self._observe_source(connector)
+            source = await observe_source(self.cluster, connector)
             report = await self._run_test(source)
         except (errors.StorageError, errors.Stalled) as error:
             return TestOutcome(failure=classify_failure(error))
         return _outcome_of(connector, report)
-
-    async def _observe_source(self, connector: Connector) -> Source:
-        block = connector.spec.s3
-        if block is None:
-            raise errors.Stalled(Reason.INVALID_SPEC, "spec.s3 must be set for provider s3")
-        return S3Source(
-            bucket=block.bucket,
-            region=block.region,
-            endpoint=block.endpoint,
-            force_path_style=block.force_path_style,
-            credentials=await self._observe_credentials(connector),
-        )
-
-    async def _observe_credentials(self, connector: Connector) -> StaticCredentials | None:
-        key = _secret_key(connector)
-        if key is None:
-            return None
-        body = await self.cluster.get_live(key)
-        if body is None:
-            message = (
-                f"spec.credentialsSecretRef.name: there is no Secret {key.name!r} in namespace {key.namespace!r}; "
-                f"create it with the keys {' and '.join(_REQUIRED_KEYS)}"
-            )
-            raise errors.Stalled(Reason.SECRET_NOT_FOUND, message)
-        return _parse_credentials(key, body.get("data") or {})
 
     async def _run_test(self, source: Source) -> AccessReport:
         storage = self.open_storage(source)
@@ -94,37 +65,6 @@ class ConnectorReconciler:
             return await storage.test_access()
         finally:
             await storage.close()
-
-
-def _secret_key(connector: Connector) -> ObjectKey | None:
-    reference = connector.spec.credentials_secret_ref
-    return None if reference is None else ObjectKey("Secret", connector.metadata.namespace, reference.name)
-
-
-def _parse_credentials(key: ObjectKey, data: dict[str, str]) -> StaticCredentials:
-    """Read the Secret's keys. Messages name keys, never values."""
-    missing = [name for name in _REQUIRED_KEYS if not data.get(name)]
-    if missing:
-        message = (
-            f"Secret {key.name!r} in namespace {key.namespace!r} lacks the key{'s' if len(missing) > 1 else ''} "
-            f"{' and '.join(missing)}; S3 credentials need {' and '.join(_REQUIRED_KEYS)} (and, optionally, sessionToken)"
-        )
-        raise errors.Stalled(Reason.SECRET_KEY_MISSING, message)
-    token = data.get("sessionToken")
-    return StaticCredentials(
-        access_key_id=_decode(key, "accessKeyId", data["accessKeyId"]),
-        secret_access_key=_decode(key, "secretAccessKey", data["secretAccessKey"]),
-        session_token=_decode(key, "sessionToken", token) if token else None,
-    )
-
-
-def _decode(key: ObjectKey, name: str, value: str) -> str:
-    """Decode one value; the newline that ``echo`` leaves at the end of many Secrets is taken off."""
-    try:
-        return base64.b64decode(value, validate=True).decode("utf-8").strip()
-    except (binascii.Error, UnicodeDecodeError):
-        message = f"Secret {key.name!r}: the key {name} is not UTF-8 text; write the key again"
-        raise errors.Stalled(Reason.SECRET_KEY_MISSING, message) from None
 
 
 def _outcome_of(connector: Connector, report: AccessReport) -> TestOutcome:

@@ -12,12 +12,12 @@ import pytest
 
 from tests.contract.catalog_tables import Tables
 from tests.contract.import_servers import SMALL, MediaServer, assert_catalogued_once, kill
+from tests.support.local_storage import open_local
 from tools.sample_media import QUICKSTART
 from tools.testservers import VersityGateway
 from videovector_operator.catalog.postgres import PostgresCatalog
 from videovector_operator.core.records import RunState
 from videovector_operator.imports.exit_codes import ExitCode
-from videovector_operator.storage.open import open_storage
 from videovector_operator.storage.port import ListPage, Source, Storage
 
 pytest_plugins = ["tests.contract.catalog_servers"]
@@ -151,7 +151,7 @@ async def test_files_that_vanish_or_change_between_list_and_read(
         media_server.put("moving/changed.png", picture + b"more")
 
     def open_source(source: Source) -> Storage:
-        return Meddling(open_storage(source), act)  # type: ignore[return-value]  # delegates the rest
+        return Meddling(open_local(source), act)  # type: ignore[return-value]  # delegates the rest
 
     spec = media_server.spec("job_moving", "moving/")
     assert await media_server.work(catalog, spec, open_source=open_source) is ExitCode.OK
@@ -181,7 +181,7 @@ async def test_cancel_keeps_what_was_imported(
             return await self._real.read_range(key, start, length, fingerprint=fingerprint)
 
     working = asyncio.create_task(
-        media_server.work(catalog, spec, open_source=lambda source: Slow(open_storage(source), lambda: None))  # type: ignore[arg-type,return-value]  # delegates the rest
+        media_server.work(catalog, spec, open_source=lambda source: Slow(open_local(source), lambda: None))  # type: ignore[arg-type,return-value]  # delegates the rest
     )
 
     async def has_begun() -> bool:
@@ -209,7 +209,7 @@ async def test_sigterm_gives_the_work_back_at_once(
     media_server: MediaServer, catalog: PostgresCatalog, tables: Tables, dsn: str
 ) -> None:
     spec = media_server.spec("job_term", "small/")
-    await catalog.ensure_run(spec)
+    await catalog.admit_run(spec)
     process = await media_server.start_process(dsn, "job_term", "w1")
 
     async def has_claimed() -> bool:
@@ -232,7 +232,7 @@ async def test_kill_9_at_a_random_point_changes_nothing(
 ) -> None:
     chance = random.Random(seed)
     spec = media_server.spec(f"job_kill_{seed}", "small/")
-    await catalog.ensure_run(spec)
+    await catalog.admit_run(spec)
     process = await media_server.start_process(dsn, spec.run_id, "victim")
     listed, imported = chance.choice([(1, 0), (10, 0), (SMALL, 0), (SMALL, chance.randrange(1, SMALL))])
 

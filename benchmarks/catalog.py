@@ -79,7 +79,7 @@ async def seconds(work: Callable[[], Awaitable[object]]) -> float:
 
 
 async def scan_ours(catalog: PostgresCatalog, run: RunSpec, count: int) -> None:
-    await catalog.ensure_run(run)
+    await catalog.admit_run(run)
     await catalog.start_run(run.run_id)
     await catalog.claim_scan(run.run_id, "w1", LEASE)
     for page in pages(candidates(count), PAGE):
@@ -175,7 +175,7 @@ async def measure_ours(dsn: str, count: int, batch: int) -> dict[str, float]:
 
 async def measure_peer(dsn: str, count: int) -> dict[str, float]:
     async with PostgresCatalog(dsn) as catalog:
-        await catalog.ensure_run(spec("job_1"))
+        await catalog.admit_run(spec("job_1"))
     async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
         await connection.execute("INSERT INTO index_totals VALUES ('idx_1', 'video', 0, 0)")
         scanned = await seconds(lambda: scan_peer(connection, "job_1", count))

@@ -88,7 +88,7 @@ async def finish_run(catalog: PostgresCatalog, job: Json) -> None:
         location="s3://bench",
         source={},
     )
-    await catalog.ensure_run(spec)
+    await catalog.admit_run(spec)
     await catalog.start_run(run_id)
     await catalog.claim_scan(run_id, "bench", timedelta(seconds=60))
     await catalog.finish_scan(run_id, "bench")

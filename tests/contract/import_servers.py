@@ -16,6 +16,7 @@ from botocore.config import Config
 
 from tests.contract.catalog_tables import Tables
 from tests.support.import_worker import SETTINGS
+from tests.support.local_storage import open_local
 from tools.sample_media import QUICKSTART, generate, iterate_small
 from tools.testservers import VersityGateway
 from videovector_operator.catalog.postgres import PostgresCatalog
@@ -23,7 +24,6 @@ from videovector_operator.core.names import media_id
 from videovector_operator.core.records import RunSpec
 from videovector_operator.imports.exit_codes import ExitCode
 from videovector_operator.imports.run import WorkerPorts, run_import
-from videovector_operator.storage.open import open_storage
 from videovector_operator.storage.port import Source, Storage
 
 REGION = "us-east-1"
@@ -83,11 +83,11 @@ class MediaServer:
         catalog: PostgresCatalog,
         spec: RunSpec,
         owner: str = "w1",
-        open_source: Callable[[Source], Storage] = open_storage,
+        open_source: Callable[[Source], Storage] = open_local,
         stop: asyncio.Event | None = None,
     ) -> ExitCode:
         """Run a worker in this process to its end."""
-        await catalog.ensure_run(spec)
+        await catalog.admit_run(spec)
         ports = WorkerPorts(catalog, open_source, self.credentials)
         async with asyncio.timeout(60):
             return await run_import(spec.run_id, owner, ports, SETTINGS, stop=stop)

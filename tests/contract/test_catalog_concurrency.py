@@ -49,7 +49,7 @@ async def import_all(
 
 async def test_parallel_workers_import_every_file_exactly_once(catalog: PostgresCatalog, tables: Tables) -> None:
     paths = [f"{number:04}" for number in range(400)]
-    await catalog.ensure_run(make_spec())
+    await catalog.admit_run(make_spec())
     await scan(catalog, paths)
     seen: list[tuple[str, int]] = []
 
@@ -67,7 +67,7 @@ async def test_workers_that_die_at_any_point_lose_nothing_and_double_nothing(
 ) -> None:
     """Workers are cancelled at random moments, connections and all; others finish when the leases have run out."""
     paths = [f"{number:04}" for number in range(200)]
-    await catalog.ensure_run(make_spec())
+    await catalog.admit_run(make_spec())
     await scan(catalog, paths)
     chance = random.Random(20260701)
 
@@ -94,7 +94,7 @@ async def test_workers_that_die_at_any_point_lose_nothing_and_double_nothing(
 async def test_two_workers_that_register_the_same_file_at_once_count_one_result(
     catalog: PostgresCatalog, tables: Tables
 ) -> None:
-    await catalog.ensure_run(make_spec())
+    await catalog.admit_run(make_spec())
     await scan(catalog, ["a"])
     await catalog.claim_files("job_1", "w1", 1, LEASE)
     await tables.change("UPDATE run_files SET lease_until = clock_timestamp() - interval '1s'")
@@ -112,7 +112,7 @@ async def test_two_workers_that_register_the_same_file_at_once_count_one_result(
 
 async def test_the_same_results_sent_twice_at_once_count_once(catalog: PostgresCatalog, tables: Tables) -> None:
     paths = [f"{number:02}" for number in range(50)]
-    await catalog.ensure_run(make_spec())
+    await catalog.admit_run(make_spec())
     await scan(catalog, paths)
     await catalog.claim_files("job_1", "w1", 50, LEASE)
 
@@ -126,7 +126,7 @@ async def test_runs_on_one_index_share_its_media_and_its_totals(catalog: Postgre
     paths = [f"{number:03}" for number in range(100)]
     runs = [f"job_{number}" for number in range(4)]
     for number, run_id in enumerate(runs):
-        await catalog.ensure_run(make_spec(run_id, mode="new_only" if number % 2 else "all"))
+        await catalog.admit_run(make_spec(run_id, mode="new_only" if number % 2 else "all"))
         await scan(catalog, paths, run_id)
 
     await asyncio.gather(*(import_all(catalog, f"w{run_id}", run_id=run_id) for run_id in runs))
@@ -138,7 +138,7 @@ async def test_runs_on_one_index_share_its_media_and_its_totals(catalog: Postgre
 
 
 async def test_claims_go_on_while_the_scan_stores_pages(catalog: PostgresCatalog, tables: Tables) -> None:
-    await catalog.ensure_run(make_spec())
+    await catalog.admit_run(make_spec())
     await begin(catalog)
 
     async def list_all() -> None:
@@ -154,7 +154,7 @@ async def test_claims_go_on_while_the_scan_stores_pages(catalog: PostgresCatalog
 
 
 async def test_many_finishers_write_one_ending(catalog: PostgresCatalog, tables: Tables) -> None:
-    await catalog.ensure_run(make_spec())
+    await catalog.admit_run(make_spec())
     await scan(catalog, ["a"])
     await catalog.request_cancel("job_1")
 
@@ -168,7 +168,7 @@ async def test_many_finishers_write_one_ending(catalog: PostgresCatalog, tables:
 
 async def test_cancelling_in_the_middle_of_work_leaves_exact_counters(catalog: PostgresCatalog, tables: Tables) -> None:
     paths = [f"{number:04}" for number in range(300)]
-    await catalog.ensure_run(make_spec())
+    await catalog.admit_run(make_spec())
     await scan(catalog, paths)
 
     async def cancel_soon() -> None:
@@ -185,7 +185,7 @@ async def test_cancelling_in_the_middle_of_work_leaves_exact_counters(catalog: P
 
 async def test_deleting_an_index_under_work_leaves_no_row_behind(catalog: PostgresCatalog, tables: Tables) -> None:
     paths = [f"{number:04}" for number in range(300)]
-    await catalog.ensure_run(make_spec())
+    await catalog.admit_run(make_spec())
     await scan(catalog, paths)
 
     async def delete_soon() -> int:

@@ -48,9 +48,9 @@ async def test_ensure_index_is_safe_to_repeat(operator_catalog: OperatorCatalog)
 
 async def test_a_new_run_is_pending_and_creating_it_again_changes_nothing(operator_catalog: OperatorCatalog) -> None:
     assert await operator_catalog.observe_run("job_1") is None
-    await operator_catalog.ensure_run(make_spec())
+    await operator_catalog.admit_run(make_spec())
     first = await observe(operator_catalog, "job_1")
-    await operator_catalog.ensure_run(make_spec(threshold="1"))
+    await operator_catalog.admit_run(make_spec(threshold="1"))
 
     assert await observe(operator_catalog, "job_1") == first
     assert (first.state, first.counters, first.name, first.namespace) == (
@@ -63,7 +63,7 @@ async def test_a_new_run_is_pending_and_creating_it_again_changes_nothing(operat
 
 
 async def test_a_run_is_seen_from_start_to_end(driver: Driver, operator_catalog: OperatorCatalog) -> None:
-    await operator_catalog.ensure_run(make_spec())
+    await operator_catalog.admit_run(make_spec())
     await driver.start("job_1")
     assert (await observe(operator_catalog, "job_1")).state is RunState.SCANNING
     await driver.list_files("job_1", ["a", "b", "c"])
@@ -86,11 +86,11 @@ async def test_a_run_is_seen_from_start_to_end(driver: Driver, operator_catalog:
 async def test_an_index_shows_its_media_and_its_newest_finished_run(
     driver: Driver, operator_catalog: OperatorCatalog
 ) -> None:
-    await operator_catalog.ensure_run(make_spec("job_1"))
+    await operator_catalog.admit_run(make_spec("job_1"))
     await driver.list_files("job_1", ["a", "b"])
     await driver.do_files("job_1", imports=["a", "b"], failures=[])
     await driver.finish("job_1")
-    await operator_catalog.ensure_run(make_spec("job_2"))
+    await operator_catalog.admit_run(make_spec("job_2"))
 
     index = await operator_catalog.observe_index("idx_1")
     assert index.by_kind == {**NOTHING, "video": KindTotals(2, 200)}
@@ -104,7 +104,7 @@ async def test_an_index_shows_its_media_and_its_newest_finished_run(
 
 
 async def test_cancelling_before_anybody_began_ends_the_run_at_once(operator_catalog: OperatorCatalog) -> None:
-    await operator_catalog.ensure_run(make_spec())
+    await operator_catalog.admit_run(make_spec())
 
     for _ in range(2):
         await operator_catalog.request_cancel("job_1")
@@ -115,7 +115,7 @@ async def test_cancelling_before_anybody_began_ends_the_run_at_once(operator_cat
 
 
 async def test_cancelling_a_run_at_work_asks_its_workers(driver: Driver, operator_catalog: OperatorCatalog) -> None:
-    await operator_catalog.ensure_run(make_spec())
+    await operator_catalog.admit_run(make_spec())
     await driver.list_files("job_1", ["a"])
 
     await operator_catalog.request_cancel("job_1")
@@ -127,7 +127,7 @@ async def test_cancelling_a_run_at_work_asks_its_workers(driver: Driver, operato
 
 
 async def test_cancelling_an_ended_run_changes_nothing(driver: Driver, operator_catalog: OperatorCatalog) -> None:
-    await operator_catalog.ensure_run(make_spec())
+    await operator_catalog.admit_run(make_spec())
     await driver.list_files("job_1", [])
     await driver.finish("job_1")
     before = await observe(operator_catalog, "job_1")
@@ -146,7 +146,7 @@ async def test_cancelling_an_ended_run_changes_nothing(driver: Driver, operator_
 async def test_ending_a_run_from_outside_closes_its_files_once(
     driver: Driver, operator_catalog: OperatorCatalog, state: RunState, counters: RunCounters
 ) -> None:
-    await operator_catalog.ensure_run(make_spec())
+    await operator_catalog.admit_run(make_spec())
     await driver.list_files("job_1", ["a", "b"])
 
     assert await operator_catalog.end_run("job_1", state, "WorkerFailed", "The workers are gone.") is True
@@ -159,7 +159,7 @@ async def test_ending_a_run_from_outside_closes_its_files_once(
 
 
 async def test_a_run_is_not_completed_from_outside(operator_catalog: OperatorCatalog) -> None:
-    await operator_catalog.ensure_run(make_spec())
+    await operator_catalog.admit_run(make_spec())
 
     with pytest.raises(ValueError, match="completed"):
         await operator_catalog.end_run("job_1", RunState.COMPLETED, "Completed", "")
@@ -169,7 +169,7 @@ async def test_changed_runs_are_those_touched_lately_by_the_catalogs_clock(
     driver: Driver, operator_catalog: OperatorCatalog
 ) -> None:
     for run_id in ("job_1", "job_2"):
-        await operator_catalog.ensure_run(make_spec(run_id))
+        await operator_catalog.admit_run(make_spec(run_id))
     await driver.start("job_1")
 
     assert await operator_catalog.changed_runs(timedelta(days=1)) == [
@@ -184,7 +184,7 @@ async def test_deleting_an_index_deletes_all_that_is_its(
     driver: Driver, operator_catalog: OperatorCatalog, batch: int
 ) -> None:
     for run_id, index_id in (("job_1", "idx_1"), ("job_2", "idx_2")):
-        await operator_catalog.ensure_run(make_spec(run_id, index_id))
+        await operator_catalog.admit_run(make_spec(run_id, index_id))
         await driver.list_files(run_id, ["a", "b", "c"])
         await driver.do_files(run_id, imports=["a", "b"], failures=["c"])
 
@@ -197,7 +197,7 @@ async def test_deleting_an_index_deletes_all_that_is_its(
 
 
 async def test_the_full_list_of_files_comes_page_by_page(driver: Driver, operator_catalog: OperatorCatalog) -> None:
-    await operator_catalog.ensure_run(make_spec())
+    await operator_catalog.admit_run(make_spec())
     await driver.list_files("job_1", ["a", "b", "c", "d"])
     await driver.do_files("job_1", imports=["a", "c"], failures=["b", "d"])
 
@@ -213,7 +213,7 @@ async def test_the_full_list_of_files_comes_page_by_page(driver: Driver, operato
 
 
 async def test_every_change_of_a_run_wakes_the_listener(driver: Driver, operator_catalog: OperatorCatalog) -> None:
-    await operator_catalog.ensure_run(make_spec())
+    await operator_catalog.admit_run(make_spec())
     heard: asyncio.Queue[str] = asyncio.Queue()
 
     async def listen() -> None:
@@ -231,7 +231,7 @@ async def test_every_change_of_a_run_wakes_the_listener(driver: Driver, operator
 
     listener = asyncio.create_task(listen())
     numbers = iter(range(1000))
-    await change_until_heard(lambda: operator_catalog.ensure_run(make_spec(f"job_x{next(numbers)}")))
+    await change_until_heard(lambda: operator_catalog.admit_run(make_spec(f"job_x{next(numbers)}")))
     try:
         steps: tuple[Callable[[], Awaitable[object]], ...] = (
             lambda: driver.start("job_1"),

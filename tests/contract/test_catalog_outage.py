@@ -49,7 +49,7 @@ async def eventually(call: Callable[[], Awaitable[T]]) -> T:
 async def test_work_goes_on_after_a_restart_and_nothing_is_lost_or_doubled(
     own_catalog: PostgresCatalog, own_server: PostgresServer
 ) -> None:
-    await own_catalog.ensure_run(make_spec())
+    await own_catalog.admit_run(make_spec())
     await scan(own_catalog, ["a", "b"])
     await own_catalog.claim_files("job_1", "w1", 1, LEASE)
 
@@ -67,12 +67,12 @@ async def test_work_goes_on_after_a_restart_and_nothing_is_lost_or_doubled(
 async def test_a_listener_ends_with_catalog_unavailable(
     own_catalog: PostgresCatalog, own_server: PostgresServer
 ) -> None:
-    await own_catalog.ensure_run(make_spec())
+    await own_catalog.admit_run(make_spec())
     changes = own_catalog.listen()
     first = asyncio.ensure_future(anext(changes))
     async with asyncio.timeout(10):
         while not first.done():
-            await own_catalog.ensure_run(make_spec(f"job_{os.urandom(4).hex()}"))
+            await own_catalog.admit_run(make_spec(f"job_{os.urandom(4).hex()}"))
             await asyncio.sleep(0.02)
     await first
 

@@ -25,7 +25,7 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 @pytest.mark.parametrize("analysed", [True, False], ids=["with statistics", "without statistics"])
 async def test_claiming_reads_only_what_is_open(catalog: PostgresCatalog, tables: Tables, analysed: bool) -> None:
-    await catalog.ensure_run(make_spec())
+    await catalog.admit_run(make_spec())
     await scan(catalog, [make_candidate(f"{number:06}", skip="UnsupportedType") for number in range(DONE)])
     await tables.change("UPDATE run_files SET state = 'pending' WHERE path < '000100'")
     await catalog.claim_files("job_1", "w1", 10, LEASE)

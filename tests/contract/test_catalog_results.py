@@ -24,7 +24,7 @@ pytestmark = pytest.mark.contract
 
 
 async def test_registering_writes_media_events_counters_and_totals(catalog: PostgresCatalog, tables: Tables) -> None:
-    await catalog.ensure_run(make_spec())
+    await catalog.admit_run(make_spec())
     await scan(catalog, ["a", "b", "c", "d"])
     results = [imported("a", title="T\x00"), imported("b", kind="audio"), failed("c"), skipped("d")]
 
@@ -43,7 +43,7 @@ async def test_registering_writes_media_events_counters_and_totals(catalog: Post
 
 
 async def test_a_result_that_makes_no_sense_is_refused_whole(catalog: PostgresCatalog) -> None:
-    await catalog.ensure_run(make_spec())
+    await catalog.admit_run(make_spec())
     await scan(catalog, ["a", "b"])
     await catalog.claim_files("job_1", "w1", 2, LEASE)
 
@@ -55,19 +55,19 @@ async def test_a_result_that_makes_no_sense_is_refused_whole(catalog: PostgresCa
 async def test_new_only_skips_what_an_earlier_run_imported_and_takes_a_new_version(
     catalog: PostgresCatalog, tables: Tables
 ) -> None:
-    await catalog.ensure_run(make_spec("job_1"))
+    await catalog.admit_run(make_spec("job_1"))
     await scan(catalog, ["same", "changed"])
     await work(catalog, [imported("same"), imported("changed")])
     await catalog.finish_run("job_1")
 
-    await catalog.ensure_run(make_spec("job_2", mode="new_only"))
+    await catalog.admit_run(make_spec("job_2", mode="new_only"))
     await scan(catalog, ["same", make_candidate("changed", fingerprint="v2"), "new"], "job_2")
     run = await observe(catalog, "job_2")
     assert [(file.path, file.reason) for file in run.skipped_files] == [("same", "AlreadyImported")]
     assert [file.path for file in await catalog.claim_files("job_2", "w1", 10, LEASE)] == ["changed", "new"]
 
     other_index = make_spec("job_3", "idx_2", mode="new_only")
-    await catalog.ensure_run(other_index)
+    await catalog.admit_run(other_index)
     await scan(catalog, ["same"], "job_3")
     assert len(await catalog.claim_files("job_3", "w1", 10, LEASE)) == 1
     await assert_counters_are_exact(tables, "job_2")
@@ -75,7 +75,7 @@ async def test_new_only_skips_what_an_earlier_run_imported_and_takes_a_new_versi
 
 async def test_new_only_runs_that_overlap_import_a_file_once(catalog: PostgresCatalog, tables: Tables) -> None:
     for run_id in ("job_1", "job_2"):
-        await catalog.ensure_run(make_spec(run_id, mode="new_only"))
+        await catalog.admit_run(make_spec(run_id, mode="new_only"))
         await scan(catalog, ["a"], run_id)
         await catalog.claim_files(run_id, "w1", 1, LEASE)
 
@@ -89,7 +89,7 @@ async def test_new_only_runs_that_overlap_import_a_file_once(catalog: PostgresCa
 
 async def test_new_only_keeps_what_this_very_run_made(catalog: PostgresCatalog, tables: Tables) -> None:
     """The media was committed, the worker died before it could say so, and the file comes again."""
-    await catalog.ensure_run(make_spec(mode="new_only"))
+    await catalog.admit_run(make_spec(mode="new_only"))
     await scan(catalog, ["a"])
     await work(catalog, [imported("a")])
     await tables.change("UPDATE run_files SET state = 'pending', media_id = NULL, bytes_read = 0")
@@ -102,7 +102,7 @@ async def test_new_only_keeps_what_this_very_run_made(catalog: PostgresCatalog, 
 
 async def test_mode_all_refreshes_media_and_makes_no_second_event(catalog: PostgresCatalog, tables: Tables) -> None:
     for run_id, title in (("job_1", "old"), ("job_2", "new")):
-        await catalog.ensure_run(make_spec(run_id))
+        await catalog.admit_run(make_spec(run_id))
         await scan(catalog, ["a"], run_id)
         control = await work(catalog, [imported("a", title=title)], run_id)
         assert control.counters.imported == 1
@@ -114,7 +114,7 @@ async def test_mode_all_refreshes_media_and_makes_no_second_event(catalog: Postg
 
 
 async def test_progress_events_come_at_most_every_ten_seconds(catalog: PostgresCatalog, tables: Tables) -> None:
-    await catalog.ensure_run(make_spec())
+    await catalog.admit_run(make_spec())
     await scan(catalog, ["a", "b", "c"])
     await catalog.claim_files("job_1", "w1", 3, LEASE)
 
@@ -138,7 +138,7 @@ async def test_progress_events_come_at_most_every_ten_seconds(catalog: PostgresC
 async def test_finish_run_ends_once_when_nothing_is_open(
     catalog: PostgresCatalog, tables: Tables, results: list[FileResult], state: str, reason: str, event: str
 ) -> None:
-    await catalog.ensure_run(make_spec())
+    await catalog.admit_run(make_spec())
     await scan(catalog, [result.path for result in results])
     if results:
         assert (await catalog.finish_run("job_1")).state is RunState.IMPORTING
@@ -152,7 +152,7 @@ async def test_finish_run_ends_once_when_nothing_is_open(
 
 
 async def test_nothing_ends_while_the_scan_goes_on(catalog: PostgresCatalog) -> None:
-    await catalog.ensure_run(make_spec())
+    await catalog.admit_run(make_spec())
     await begin(catalog)
 
     assert (await catalog.finish_run("job_1")).state is RunState.SCANNING
@@ -161,7 +161,7 @@ async def test_nothing_ends_while_the_scan_goes_on(catalog: PostgresCatalog) -> 
 async def test_cancellation_keeps_what_was_imported_and_skips_the_rest(
     catalog: PostgresCatalog, tables: Tables
 ) -> None:
-    await catalog.ensure_run(make_spec())
+    await catalog.admit_run(make_spec())
     await scan(catalog, ["a", "b", "c"])
     await catalog.claim_files("job_1", "w1", 2, LEASE)
     await catalog.register_files("job_1", "w1", [imported("a")])
@@ -178,7 +178,7 @@ async def test_cancellation_keeps_what_was_imported_and_skips_the_rest(
 
 
 async def test_too_many_failures_end_the_run_at_once(catalog: PostgresCatalog, tables: Tables) -> None:
-    await catalog.ensure_run(make_spec(threshold="1"))
+    await catalog.admit_run(make_spec(threshold="1"))
     await begin(catalog)
     await catalog.add_candidates("job_1", "w1", [make_candidate(path) for path in "abcd"], "d", LEASE)
     await catalog.claim_files("job_1", "w1", 3, LEASE)
@@ -198,7 +198,7 @@ async def test_too_many_failures_end_the_run_at_once(catalog: PostgresCatalog, t
 
 
 async def test_a_percentage_is_judged_when_the_total_is_known(catalog: PostgresCatalog) -> None:
-    await catalog.ensure_run(make_spec(threshold="50%"))
+    await catalog.admit_run(make_spec(threshold="50%"))
     await begin(catalog)
     await catalog.add_candidates("job_1", "w1", [make_candidate("a")], "a", LEASE)
     assert not (await work(catalog, [failed("a")])).state.is_terminal
@@ -208,7 +208,7 @@ async def test_a_percentage_is_judged_when_the_total_is_known(catalog: PostgresC
 
 
 async def test_fail_run_says_why_and_skips_what_was_not_tried(catalog: PostgresCatalog, tables: Tables) -> None:
-    await catalog.ensure_run(make_spec())
+    await catalog.admit_run(make_spec())
     await scan(catalog, ["a", "b"])
 
     for message in ("no such bucket", "again"):
@@ -220,7 +220,7 @@ async def test_fail_run_says_why_and_skips_what_was_not_tried(catalog: PostgresC
 
 
 async def test_lists_in_the_summary_are_bounded_and_ordered(catalog: PostgresCatalog) -> None:
-    await catalog.ensure_run(make_spec())
+    await catalog.admit_run(make_spec())
     await scan(catalog, [f"{number:03}" for number in range(12)])
     await work(
         catalog, [failed(f"{number:03}") for number in range(6)] + [imported(f"{number:03}") for number in range(6, 12)]

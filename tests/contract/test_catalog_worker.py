@@ -53,14 +53,14 @@ async def test_the_spec_comes_back_as_it_was_written(catalog: PostgresCatalog) -
         "new_only",
         "5%",
     )
-    await catalog.ensure_run(spec)
+    await catalog.admit_run(spec)
 
     assert await catalog.load_run("job_1") == spec
     assert await catalog.load_run("job_2") is None
 
 
 async def test_start_run_starts_once(catalog: PostgresCatalog, tables: Tables) -> None:
-    await catalog.ensure_run(make_spec())
+    await catalog.admit_run(make_spec())
 
     first = await catalog.start_run("job_1")
     started_at = (await observe(catalog, "job_1")).started_at
@@ -90,7 +90,7 @@ async def test_a_deleted_run_tells_its_workers_to_stop(catalog: PostgresCatalog)
 
 
 async def test_one_scanner_at_a_time_until_its_lease_runs_out(catalog: PostgresCatalog, tables: Tables) -> None:
-    await catalog.ensure_run(make_spec())
+    await catalog.admit_run(make_spec())
     await begin(catalog, owner="w1")
     await catalog.add_candidates("job_1", "w1", [make_candidate("a\x00")], "a\x00", LEASE)
 
@@ -110,7 +110,7 @@ async def test_one_scanner_at_a_time_until_its_lease_runs_out(catalog: PostgresC
 
 
 async def test_a_page_stored_twice_counts_once(catalog: PostgresCatalog, tables: Tables) -> None:
-    await catalog.ensure_run(make_spec())
+    await catalog.admit_run(make_spec())
     await begin(catalog)
     page = [make_candidate("a"), make_candidate("b", skip="ZeroBytes"), make_candidate("b", skip="ZeroBytes")]
 
@@ -121,7 +121,7 @@ async def test_a_page_stored_twice_counts_once(catalog: PostgresCatalog, tables:
 
 
 async def test_an_empty_page_moves_the_cursor(catalog: PostgresCatalog) -> None:
-    await catalog.ensure_run(make_spec())
+    await catalog.admit_run(make_spec())
     await begin(catalog)
 
     assert await catalog.add_candidates("job_1", "w1", [], "far", LEASE)
@@ -130,7 +130,7 @@ async def test_an_empty_page_moves_the_cursor(catalog: PostgresCatalog) -> None:
 
 async def test_source_objects_remember_when_a_version_was_first_seen(catalog: PostgresCatalog, tables: Tables) -> None:
     columns = "SELECT fingerprint, first_seen_at, fingerprint_seen_at, last_seen_at, xmin::text FROM source_objects"
-    await catalog.ensure_run(make_spec())
+    await catalog.admit_run(make_spec())
     await begin(catalog)
     await catalog.add_candidates("job_1", "w1", [make_candidate("a")], "a", LEASE)
     (new,) = await tables.rows(columns)
@@ -152,7 +152,7 @@ async def test_source_objects_remember_when_a_version_was_first_seen(catalog: Po
 
 
 async def test_keys_of_every_kind_go_round(catalog: PostgresCatalog, tables: Tables) -> None:
-    await catalog.ensure_run(make_spec())
+    await catalog.admit_run(make_spec())
     await scan(catalog, ODD_KEYS)
 
     claimed = await catalog.claim_files("job_1", "w1", 100, LEASE)
@@ -167,7 +167,7 @@ async def test_keys_of_every_kind_go_round(catalog: PostgresCatalog, tables: Tab
 
 
 async def test_claims_lease_in_path_order_and_never_twice(catalog: PostgresCatalog) -> None:
-    await catalog.ensure_run(make_spec())
+    await catalog.admit_run(make_spec())
     await scan(catalog, ["c", "a", "b"])
 
     (first, second) = await catalog.claim_files("job_1", "w1", 2, LEASE)
@@ -178,7 +178,7 @@ async def test_claims_lease_in_path_order_and_never_twice(catalog: PostgresCatal
 
 
 async def test_nothing_is_claimed_after_a_cancellation(catalog: PostgresCatalog) -> None:
-    await catalog.ensure_run(make_spec())
+    await catalog.admit_run(make_spec())
     await scan(catalog, ["a"])
     await catalog.request_cancel("job_1")
 
@@ -188,7 +188,7 @@ async def test_nothing_is_claimed_after_a_cancellation(catalog: PostgresCatalog)
 async def test_an_abandoned_file_goes_to_somebody_else_and_the_late_result_counts_nothing(
     catalog: PostgresCatalog, tables: Tables
 ) -> None:
-    await catalog.ensure_run(make_spec())
+    await catalog.admit_run(make_spec())
     await scan(catalog, ["a"])
     await catalog.claim_files("job_1", "w1", 1, LEASE)
     await expire_leases(tables)
@@ -202,7 +202,7 @@ async def test_an_abandoned_file_goes_to_somebody_else_and_the_late_result_count
 
 
 async def test_an_expired_lease_that_nobody_took_still_counts(catalog: PostgresCatalog, tables: Tables) -> None:
-    await catalog.ensure_run(make_spec())
+    await catalog.admit_run(make_spec())
     await scan(catalog, ["a"])
     await catalog.claim_files("job_1", "w1", 1, LEASE)
     await expire_leases(tables)
@@ -211,7 +211,7 @@ async def test_an_expired_lease_that_nobody_took_still_counts(catalog: PostgresC
 
 
 async def test_renewed_leases_are_not_abandoned(catalog: PostgresCatalog, tables: Tables) -> None:
-    await catalog.ensure_run(make_spec())
+    await catalog.admit_run(make_spec())
     await begin(catalog)
     await catalog.add_candidates("job_1", "w1", [make_candidate("a")], "a", LEASE)
     await catalog.claim_files("job_1", "w1", 1, LEASE)
@@ -226,7 +226,7 @@ async def test_renewed_leases_are_not_abandoned(catalog: PostgresCatalog, tables
 
 
 async def test_released_files_are_claimed_again_as_if_never_tried(catalog: PostgresCatalog, tables: Tables) -> None:
-    await catalog.ensure_run(make_spec())
+    await catalog.admit_run(make_spec())
     await scan(catalog, ["a", "b"])
     await catalog.claim_files("job_1", "w1", 2, LEASE)
 
@@ -239,7 +239,7 @@ async def test_released_files_are_claimed_again_as_if_never_tried(catalog: Postg
 async def test_a_file_that_kills_its_workers_fails_after_five_attempts(
     catalog: PostgresCatalog, tables: Tables
 ) -> None:
-    await catalog.ensure_run(make_spec())
+    await catalog.admit_run(make_spec())
     await scan(catalog, ["poison"])
     for attempt in range(1, 6):
         (file,) = await catalog.claim_files("job_1", f"w{attempt}", 1, LEASE)
@@ -255,7 +255,7 @@ async def test_a_file_that_kills_its_workers_fails_after_five_attempts(
 
 
 async def test_finish_run_gives_up_poison_files_too(catalog: PostgresCatalog, tables: Tables) -> None:
-    await catalog.ensure_run(make_spec())
+    await catalog.admit_run(make_spec())
     await scan(catalog, ["poison"])
     for attempt in range(5):
         await catalog.claim_files("job_1", f"w{attempt}", 1, LEASE)
@@ -266,7 +266,7 @@ async def test_finish_run_gives_up_poison_files_too(catalog: PostgresCatalog, ta
 
 
 async def test_leases_follow_the_database_clock_alone(catalog: PostgresCatalog, tables: Tables) -> None:
-    await catalog.ensure_run(make_spec())
+    await catalog.admit_run(make_spec())
     await scan(catalog, ["a"])
     await catalog.claim_files("job_1", "w1", 1, timedelta(milliseconds=1))
     deadline = asyncio.get_running_loop().time() + 10

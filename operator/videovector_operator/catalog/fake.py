@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -28,6 +28,7 @@ from videovector_operator.core.records import (
     FileState,
     IndexSummary,
     KindTotals,
+    OpenRun,
     RunControl,
     RunCounters,
     RunFile,
@@ -121,11 +122,16 @@ class FakeCatalog(OperatorCatalog):
         return sum(totals.count for totals in self._totals.pop(index_id, {}).values())
 
     @override
-    async def ensure_run(self, spec: RunSpec) -> None:
+    async def admit_run(
+        self, spec: RunSpec, max_concurrent_runs: int | None = None, *, unfinished: Collection[str] = ()
+    ) -> bool:
         self._check()
-        self.indexes.setdefault(spec.index_id, (spec.namespace, ""))
         if spec.run_id in self._runs:
-            return
+            return True
+        self.indexes.setdefault(spec.index_id, (spec.namespace, ""))
+        active = {run.run_id for run in self._open(spec.connector_id)} | set(unfinished)
+        if max_concurrent_runs is not None and len(active) >= max_concurrent_runs:
+            return False
         now = self._now()
         self._specs[spec.run_id] = spec
         self._runs[spec.run_id] = RunSummary(
@@ -144,6 +150,12 @@ class FakeCatalog(OperatorCatalog):
             updated_at=now,
         )
         self._wake(spec.run_id)
+        return True
+
+    @override
+    async def open_runs(self, connector_id: str) -> Sequence[OpenRun]:
+        self._check()
+        return [OpenRun(run.run_id, run.namespace, run.name) for run in self._open(connector_id)]
 
     @override
     async def observe_run(self, run_id: str, *, list_limit: int = 50) -> RunSummary | None:
@@ -209,6 +221,14 @@ class FakeCatalog(OperatorCatalog):
     @override
     async def ping(self) -> None:
         self._check()
+
+    def _open(self, connector_id: str) -> list[RunSummary]:
+        """The Connector's runs that have not ended, oldest first."""
+        return [
+            run
+            for run in self._runs.values()
+            if self._specs[run.run_id].connector_id == connector_id and not run.state.is_terminal
+        ]
 
     def _check(self) -> None:
         if self.outage is not None:

@@ -38,11 +38,13 @@ _CONNECTION_DEFAULTS = {
     "tcp_user_timeout": "20000",
 }
 
-# force_custom_plan: a plan made while a table was empty must not live on while a scan fills it.
+# force_custom_plan: a plan made while a table was empty must not live on while a scan fills it. read committed, whatever the
+# server's default: who has waited for a lock must see what its holder has written.
 _SETTINGS = """
 SELECT set_config('statement_timeout', %s, false), set_config('lock_timeout', %s, false),
        set_config('idle_in_transaction_session_timeout', %s, false), set_config('plan_cache_mode', 'force_custom_plan', false),
-       set_config('client_min_messages', 'warning', false), set_config('timezone', 'UTC', false)
+       set_config('client_min_messages', 'warning', false), set_config('timezone', 'UTC', false),
+       set_config('default_transaction_isolation', 'read committed', false)
 """
 
 _SET_STATEMENT_TIMEOUT = "SELECT set_config('statement_timeout', %s, true)"

@@ -7,7 +7,7 @@ whose second run changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import timedelta
 from typing import Protocol
 
@@ -17,6 +17,7 @@ from videovector_operator.core.records import (
     FileResult,
     FileState,
     IndexSummary,
+    OpenRun,
     RunControl,
     RunFile,
     RunSpec,
@@ -41,8 +42,19 @@ class OperatorCatalog(Protocol):
         """Delete the index with its media, runs and run files, ``batch`` rows a transaction; returns the media deleted."""
         ...
 
-    async def ensure_run(self, spec: RunSpec) -> None:
-        """Create the run in state pending, unless it is there; makes its index known too."""
+    async def admit_run(
+        self, spec: RunSpec, max_concurrent_runs: int | None = None, *, unfinished: Collection[str] = ()
+    ) -> bool:
+        """Create the run in state pending unless that many runs of its Connector are active; makes its index known too.
+
+        Active are runs that have not ended, and those of ``unfinished`` (ids of ended runs whose workers may still be there).
+        True = the run is there, made now or before: what was admitted once stays so. However many callers ask at the same
+        time, never more are admitted than allowed.
+        """
+        ...
+
+    async def open_runs(self, connector_id: str) -> Sequence[OpenRun]:
+        """The runs of a Connector that have not ended, oldest first; at most 2,000."""
         ...
 
     async def observe_run(self, run_id: str, *, list_limit: int = 50) -> RunSummary | None:

@@ -5,13 +5,24 @@ What a method promises is said in `catalog.port`, what it does in the file of it
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import timedelta
 from typing import Self
 
 from typing_extensions import override
 
-from videovector_operator.catalog import endings, files, indexes, listening, listing, registration, runs, scan, summary
+from videovector_operator.catalog import (
+    admission,
+    endings,
+    files,
+    indexes,
+    listening,
+    listing,
+    registration,
+    runs,
+    scan,
+    summary,
+)
 from videovector_operator.catalog.outcome import Ending
 from videovector_operator.catalog.pool import Connection, Database, Timeouts
 from videovector_operator.catalog.port import OperatorCatalog, WorkerCatalog
@@ -22,6 +33,7 @@ from videovector_operator.core.records import (
     FileResult,
     FileState,
     IndexSummary,
+    OpenRun,
     RunControl,
     RunFile,
     RunSpec,
@@ -84,8 +96,14 @@ class PostgresCatalog(OperatorCatalog, WorkerCatalog):
         return total
 
     @override
-    async def ensure_run(self, spec: RunSpec) -> None:
-        await self._database.run(lambda c: runs.ensure_run(c, spec))
+    async def admit_run(
+        self, spec: RunSpec, max_concurrent_runs: int | None = None, *, unfinished: Collection[str] = ()
+    ) -> bool:
+        return await self._database.run(lambda c: admission.admit_run(c, spec, max_concurrent_runs, unfinished))
+
+    @override
+    async def open_runs(self, connector_id: str) -> Sequence[OpenRun]:
+        return await self._database.run(lambda c: admission.open_runs(c, connector_id))
 
     @override
     async def observe_run(self, run_id: str, *, list_limit: int = 50) -> RunSummary | None:

@@ -1,4 +1,4 @@
-"""Runs: created, started, asked to stop, listed. How they end is in `endings`, what they hold in `summary`."""
+"""Runs: started, asked to stop, listed. They come in by `admission`, end in `endings`; `summary` is what they hold."""
 
 from __future__ import annotations
 
@@ -9,18 +9,10 @@ from videovector_operator.api.v1alpha1.reasons import Reason
 from videovector_operator.catalog import endings, events
 from videovector_operator.catalog.outcome import Ending, RunEvent, cancelled_message
 from videovector_operator.catalog.pool import Connection
-from videovector_operator.catalog.run_rows import GONE, lock_run, observe_control, read_spec, write_spec
-from videovector_operator.catalog.text import escape
+from videovector_operator.catalog.run_rows import GONE, lock_run, observe_control, read_spec
 from videovector_operator.core.records import RunControl, RunSpec, RunState
 
 CHANGED_RUNS_LIMIT = 1000
-
-_ENSURE_INDEX = "INSERT INTO indexes (index_id, namespace, name) VALUES (%s, %s, '') ON CONFLICT DO NOTHING"
-
-_ENSURE_RUN = """
-INSERT INTO runs (run_id, namespace, name, index_id, location, import_mode, spec)
-VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
-"""
 
 _START = """
 UPDATE runs SET state = 'scanning', started_at = clock_timestamp(), updated_at = clock_timestamp()
@@ -32,16 +24,6 @@ _REQUEST_CANCEL = "UPDATE runs SET cancel_requested = true, updated_at = clock_t
 _CHANGED = (
     "SELECT namespace, name, index_id FROM runs WHERE updated_at > now() - %s::interval ORDER BY updated_at LIMIT %s"
 )
-
-
-async def ensure_run(connection: Connection, spec: RunSpec) -> None:
-    """See `OperatorCatalog.ensure_run`."""
-    await connection.execute(_ENSURE_INDEX, [spec.index_id, spec.namespace])
-    location = escape(spec.location)
-    values = [spec.run_id, spec.namespace, spec.name, spec.index_id, location, spec.import_mode, write_spec(spec)]
-    made = await connection.execute(_ENSURE_RUN, values)
-    if made.rowcount:
-        await events.notify_run(connection, spec.run_id)
 
 
 async def load_run(connection: Connection, run_id: str) -> RunSpec | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-SCHEMA_REVISION = "0001"
+SCHEMA_REVISION = "0002"
 """The newest migration below `catalog/migrations/versions`."""
 
 MIGRATE_COMMAND = "videovector-operator migrate"

@@ -107,6 +107,15 @@ class RunSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenRun:
+    """A run that has not ended, by its id and the ImportJob that it belongs to."""
+
+    run_id: str
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class KindTotals:
     """Media of one kind in an index."""
 

@@ -114,7 +114,7 @@ class ImportJobReconciler:
         run_id = names.import_run_id(job.metadata.uid)
         match action:
             case EnsureRun():
-                await self.catalog.ensure_run(action.spec)
+                await self.catalog.admit_run(action.spec)
             case EnsureChild():
                 return await self._ensure_child(job, action.connector)
             case RequestCancel():

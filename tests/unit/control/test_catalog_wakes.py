@@ -39,7 +39,7 @@ class World:
         self.recoveries += 1
 
     async def add_run(self, name: str = "first") -> None:
-        await self.catalog.ensure_run(
+        await self.catalog.admit_run(
             RunSpec(f"job_{name}", "media", name, "idx_films", "conn_x", "s3://b", source={"provider": "s3"})
         )
 

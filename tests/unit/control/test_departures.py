@@ -15,7 +15,7 @@ async def test_the_run_of_a_deleted_import_is_cancelled_and_an_unknown_one_is_no
     catalog = FakeCatalog(lambda: NOW)
     run_id = names.import_run_id("uid-1")
     spec = RunSpec(run_id, "media", "first", "idx_1", "conn_1", "s3://media", {})
-    await catalog.ensure_run(spec)
+    await catalog.admit_run(spec)
     departures = Departures(catalog)
     departures.note("uid-unknown")
     departures.note("uid-1")

@@ -538,7 +538,7 @@ async def failed_life(house: ImportHouse) -> None:
     ("method", "life", "phase"),
     [
         ("ensure_index", live, "Completed"),
-        ("ensure_run", live, "Completed"),
+        ("admit_run", live, "Completed"),
         ("request_cancel", cancelled_life, "Cancelled"),
         ("end_run", failed_life, "Failed"),
     ],

@@ -212,6 +212,23 @@ async def test_the_full_list_of_files_comes_page_by_page(driver: Driver, operato
     assert await operator_catalog.list_run_files("job_unknown") == []
 
 
+async def test_the_list_of_files_can_be_of_one_reason(driver: Driver, operator_catalog: OperatorCatalog) -> None:
+    await operator_catalog.admit_run(make_spec())
+    await driver.list_files("job_1", ["a", "b", "c"])
+    await driver.do_files("job_1", imports=["a"], failures=["b", "c"])
+    (reason,) = {file.reason for file in await operator_catalog.list_run_files("job_1", state=FileState.FAILED)}
+
+    async def paths(**query: Any) -> list[str]:
+        return [file.path for file in await operator_catalog.list_run_files("job_1", **query)]
+
+    assert reason
+    assert await paths(reason=reason) == ["b", "c"]
+    assert await paths(reason=reason, after="b") == ["c"]
+    assert await paths(reason=reason, limit=1) == ["b"]
+    assert await paths(reason="Other") == []
+    assert await paths(reason=reason, state=FileState.IMPORTED) == []
+
+
 async def test_every_change_of_a_run_wakes_the_listener(driver: Driver, operator_catalog: OperatorCatalog) -> None:
     await operator_catalog.admit_run(make_spec())
     heard: asyncio.Queue[str] = asyncio.Queue()

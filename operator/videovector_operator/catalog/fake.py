@@ -10,6 +10,7 @@ import asyncio
 import dataclasses
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from typing_extensions import override
@@ -200,11 +201,21 @@ class FakeCatalog(OperatorCatalog):
 
     @override
     async def list_run_files(
-        self, run_id: str, *, state: FileState | None = None, after: str = "", limit: int = 1000
+        self,
+        run_id: str,
+        *,
+        state: FileState | None = None,
+        reason: str | None = None,
+        after: str = "",
+        limit: int = 1000,
     ) -> Sequence[RunFile]:
         self._check()
-        behind = [file for file in self._files.get(run_id, ()) if file.path > after and state in (None, file.state)]
-        return behind[:limit]
+        wanted = (
+            file
+            for file in self._files.get(run_id, ())
+            if file.path > after and state in (None, file.state) and reason in (None, file.reason)
+        )
+        return list(islice(wanted, limit))
 
     @override
     async def listen(self) -> AsyncIterator[str]:

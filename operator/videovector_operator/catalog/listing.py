@@ -12,15 +12,16 @@ from videovector_operator.core.records import FileState, RunFile
 _PAGE = """
 SELECT path, size, state, reason, message, media_id, attempts FROM run_files
 WHERE run_id = %(run_id)s AND path > %(after)s AND (%(state)s::text IS NULL OR state = %(state)s)
+AND (%(reason)s::text IS NULL OR reason = %(reason)s)
 ORDER BY path LIMIT %(limit)s
 """
 
 
 async def list_run_files(
-    connection: Connection, run_id: str, state: FileState | None, after: str, limit: int
+    connection: Connection, run_id: str, state: FileState | None, reason: str | None, *, after: str, limit: int
 ) -> Sequence[RunFile]:
     """See `OperatorCatalog.list_run_files`."""
-    values = {"run_id": run_id, "state": state, "after": escape(after), "limit": limit}
+    values = {"run_id": run_id, "state": state, "reason": reason, "after": escape(after), "limit": limit}
     rows = await (await connection.execute(_PAGE, values)).fetchall()
     return [
         RunFile(

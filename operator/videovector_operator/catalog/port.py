@@ -78,9 +78,16 @@ class OperatorCatalog(Protocol):
         ...
 
     async def list_run_files(
-        self, run_id: str, *, state: FileState | None = None, after: str = "", limit: int = 1000
+        self,
+        run_id: str,
+        *,
+        state: FileState | None = None,
+        reason: str | None = None,
+        after: str = "",
+        limit: int = 1000,
     ) -> Sequence[RunFile]:
-        """The files of a run whose path is behind ``after``, in path order; fewer than ``limit`` = that was the last page."""
+        """The files of a run (of one state, with one reason) whose path is behind ``after``, in path order; fewer than
+        ``limit`` = that was the last page."""
         ...
 
     def listen(self) -> AsyncIterator[str]:

@@ -126,9 +126,17 @@ class PostgresCatalog(OperatorCatalog, WorkerCatalog):
 
     @override
     async def list_run_files(
-        self, run_id: str, *, state: FileState | None = None, after: str = "", limit: int = 1000
+        self,
+        run_id: str,
+        *,
+        state: FileState | None = None,
+        reason: str | None = None,
+        after: str = "",
+        limit: int = 1000,
     ) -> Sequence[RunFile]:
-        return await self._database.run(lambda c: listing.list_run_files(c, run_id, state, after, limit))
+        return await self._database.run(
+            lambda c: listing.list_run_files(c, run_id, state, reason, after=after, limit=limit)
+        )
 
     @override
     def listen(self) -> AsyncIterator[str]:

@@ -6,6 +6,7 @@ remembered at the first start, so that the end can tell our leftovers from someb
 
 import contextlib
 import json
+import os
 import shutil
 import time
 from pathlib import Path
@@ -98,12 +99,11 @@ def remove_cgroups(layout: Layout) -> None:
 
 
 def _own_groups(layout: Layout) -> list[Path]:
-    """Parents before children."""
+    """Parents before children. Groups go away while they are listed: walking passes over these."""
     groups: list[Path] = []
     for hierarchy in _hierarchies():
         top = hierarchy / layout.cgroup.lstrip("/")
-        if top.is_dir():
-            groups += [top, *sorted(path for path in top.rglob("*") if path.is_dir())]
+        groups += sorted(Path(directory) for directory, _, _ in os.walk(top))
     return groups
 
 

@@ -1,10 +1,10 @@
-"""Real servers that tests and the demo talk to, on loopback only: an S3 gateway and PostgreSQL.
+"""Real servers that tests and the demo talk to, on loopback only: S3, Google and Azure storage, and PostgreSQL.
 
-Standard library only. Processes are started and ended through ``tools.devcluster.processes``; nothing of the product
-may be imported here.
+Processes are started and ended through ``tools.devcluster.processes``; nothing of the product may be imported here.
 """
 
+from .fakegcs import FakeGcsServer
 from .postgres import PostgresServer
 from .versitygw import VersityGateway
 
-__all__ = ["PostgresServer", "VersityGateway"]
+__all__ = ["FakeGcsServer", "PostgresServer", "VersityGateway"]

@@ -1,10 +1,11 @@
-"""What both servers share: a directory, a port that survives restarts, a recorded process.
+"""What all servers share: a directory, a port that survives restarts, a recorded process.
 
 What is particular to one server belongs in its own file.
 """
 
 import abc
 import contextlib
+import http.client
 import shutil
 import signal
 import socket
@@ -126,6 +127,17 @@ class Server(abc.ABC):
     def _refuse_foreign_listener(self) -> None:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
             raise DevClusterError(f"127.0.0.1:{self.port} is taken by a process that {self.name} did not start")
+
+
+def answers(port: int, path: str) -> bool:
+    """Whether a plain-HTTP server on loopback answers a GET with 200."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+    with contextlib.closing(connection):
+        try:
+            connection.request("GET", path)
+            return connection.getresponse().status == http.HTTPStatus.OK
+        except (OSError, http.client.HTTPException):
+            return False
 
 
 def _free_port() -> int:

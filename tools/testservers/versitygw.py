@@ -1,7 +1,5 @@
 """The S3 gateway (versitygw): real signatures, users, policies and conditional writes over a directory."""
 
-import contextlib
-import http.client
 import os
 import subprocess
 from pathlib import Path
@@ -9,7 +7,7 @@ from pathlib import Path
 from tools.devcluster import build
 from tools.devcluster.errors import DevClusterError
 
-from .server import Server, override
+from .server import Server, answers, override
 
 MODULE = build.GoModule("versitygw", Path(__file__).parent, {"versitygw": "github.com/versity/versitygw/cmd/versitygw"})
 
@@ -74,13 +72,7 @@ class VersityGateway(Server):
 
     @override
     def _is_ready(self) -> bool:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
-        with contextlib.closing(connection):
-            try:
-                connection.request("GET", "/healthz")
-                return connection.getresponse().status == http.HTTPStatus.OK
-            except (OSError, http.client.HTTPException):
-                return False
+        return answers(self.port, "/healthz")
 
 
 def _made(directory: Path) -> str:

@@ -81,8 +81,9 @@ class FakeDriver:
             media_ids=tuple(media_id(run.index_id, "s3://bucket", path, "v1") for path in sorted(imports)),
             failed_files=tuple(FileOutcome(path, "UnreadableMedia", "not media", 1) for path in sorted(failures)),
         )
-        done = {**dict.fromkeys(imports, FileState.IMPORTED), **dict.fromkeys(failures, FileState.FAILED)}
-        self.catalog.set_files(run_id, [RunFile(path, 100, state, attempts=1) for path, state in done.items()])
+        good = [RunFile(path, 100, FileState.IMPORTED, attempts=1) for path in imports]
+        bad = [RunFile(path, 100, FileState.FAILED, "UnreadableMedia", "not media", attempts=1) for path in failures]
+        self.catalog.set_files(run_id, [*good, *bad])
         self.catalog.set_totals(run.index_id, {"video": KindTotals(len(imports), 100 * len(imports))})
 
     async def finish(self, run_id: str) -> None:

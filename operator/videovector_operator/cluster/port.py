@@ -32,6 +32,7 @@ RESOURCES: Mapping[str, ResourcePath] = {
     "Pod": ResourcePath("/api/v1", "pods"),
     "Secret": ResourcePath("/api/v1", "secrets"),
     "ConfigMap": ResourcePath("/api/v1", "configmaps"),
+    "ServiceAccount": ResourcePath("/api/v1", "serviceaccounts"),
     "Event": ResourcePath("/api/v1", "events"),
     # Questions rather than objects: created in no namespace and kept nowhere; the answer is in their status.
     "TokenReview": ResourcePath("/apis/authentication.k8s.io/v1", "tokenreviews"),

@@ -23,6 +23,7 @@ OPERATOR_RULES = [
     (["batch"], ["jobs"], ["get", "list", "watch", "create", "patch"]),
     ([""], ["pods"], ["get", "list"]),
     ([""], ["secrets"], ["get", "list", "watch", "create"]),
+    ([""], ["configmaps", "serviceaccounts"], ["get"]),
     ([""], ["events"], ["get", "create", "patch"]),
 ]
 ALLOWED_VOLUMES = {"configMap", "emptyDir", "persistentVolumeClaim", "secret"}

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.certificates import make_certificate
 from tests.support.samples import NAMESPACE, Json, make_connector
 from videovector_operator.cluster.fake import FakeCluster
 from videovector_operator.errors import Stalled
-from videovector_operator.reconcilers.source import observe_source
+from videovector_operator.reconcilers.source import check_worker_identity, observe_source
 
-PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+PEM = make_certificate()
 
 
 def with_data(kind: str, name: str, data: Json, field: str = "data") -> Json:
@@ -53,7 +54,19 @@ BUNDLES: dict[str, tuple[Json | None, Json, str, str]] = {
         with_data("Secret", "ca", {"ca.crt": "////"}),
         {"kind": "Secret", "name": "ca"},
         "CABundleInvalid",
-        "is not PEM text",
+        "holds no PEM certificate",
+    ),
+    "not base64": (
+        with_data("Secret", "ca", {"ca.crt": "?"}),
+        {"kind": "Secret", "name": "ca"},
+        "CABundleInvalid",
+        "the key 'ca.crt' of Secret 'ca' holds no PEM certificate",
+    ),
+    "cut off": (
+        with_data("ConfigMap", "ca", {"ca.crt": PEM[:300]}),
+        {"name": "ca"},
+        "CABundleInvalid",
+        "the key 'ca.crt' of ConfigMap 'ca' cannot be used",
     ),
 }
 
@@ -67,3 +80,23 @@ async def test_a_ca_bundle_that_does_not_do_is_named(name: str) -> None:
     with pytest.raises(Stalled, match=words) as caught:
         await observe_source(cluster, make_connector(secret=None, caBundleRef=reference))
     assert caught.value.reason == reason
+
+
+async def test_the_operators_identity_does_not_stand_in_for_another() -> None:
+    with pytest.raises(Stalled, match="only worker pods have the identity of the service account 'importer'") as caught:
+        await observe_source(FakeCluster(), make_connector(secret=None, serviceAccountName="importer"))
+    assert caught.value.reason == "ConnectionNotTested"
+
+
+async def test_a_worker_identity_is_looked_up() -> None:
+    cluster = FakeCluster()
+    connector = make_connector(secret=None, serviceAccountName="importer", caBundleRef={"name": "ca"})
+    with pytest.raises(Stalled) as caught:
+        await check_worker_identity(cluster, connector)
+    assert caught.value.reason == "CABundleNotFound"
+    cluster.apply(with_data("ConfigMap", "ca", {"ca.crt": PEM}))
+    with pytest.raises(Stalled, match="there is no ServiceAccount 'importer' in namespace 'media'") as caught:
+        await check_worker_identity(cluster, connector)
+    assert caught.value.reason == "ServiceAccountNotFound"
+    cluster.apply(with_data("ServiceAccount", "importer", {}))
+    await check_worker_identity(cluster, connector)

@@ -26,6 +26,7 @@ class Reason(StrEnum):
 
     # in order
     CONNECTION_TESTED = "ConnectionTested"
+    CONNECTION_NOT_TESTED = "ConnectionNotTested"
     INDEX_READY = "IndexReady"
     COMPLETED = "Completed"
     COMPLETED_WITH_FAILURES = "CompletedWithFailures"
@@ -93,6 +94,7 @@ class FileReason(StrEnum):
     FOLDER_MARKER = "FolderMarker"
     ZERO_BYTES = "ZeroBytes"
     ALREADY_IMPORTED = "AlreadyImported"
+    BELOW_EXPORT_BASE_PATH = "BelowExportBasePath"
     CANCELLED = "Cancelled"
     # failed
     UNREADABLE_MEDIA = "UnreadableMedia"

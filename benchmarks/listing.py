@@ -15,13 +15,16 @@ import boto3
 from botocore.config import Config
 
 from benchmarks.canned_s3 import PAGE_KEYS, canned_s3
-from videovector_operator.storage.port import S3Source, StaticCredentials
+from videovector_operator.storage.endpoint_policy import EndpointPolicy
+from videovector_operator.storage.port import S3Source, StaticCredentials, StorageOptions
 from videovector_operator.storage.s3 import S3Storage
+
+LOCAL = StorageOptions(endpoints=EndpointPolicy(allow_loopback=True))
 
 
 def list_with_ours(endpoint: str) -> int:
     async def run() -> int:
-        storage = S3Storage(S3Source("media", "us-east-1", endpoint, True, StaticCredentials("id", "secret")))
+        storage = S3Storage(S3Source("media", "us-east-1", endpoint, True, StaticCredentials("id", "secret")), LOCAL)
         count = 0
         async for page in storage.list_pages():
             count += len(page.objects)

@@ -17,10 +17,12 @@ import boto3
 from botocore.config import Config
 
 from benchmarks.canned_s3 import RANGE_BYTES, canned_s3
-from videovector_operator.storage.port import S3Source, StaticCredentials
+from videovector_operator.storage.endpoint_policy import EndpointPolicy
+from videovector_operator.storage.port import S3Source, StaticCredentials, StorageOptions
 from videovector_operator.storage.s3 import S3Storage
 
 IN_FLIGHT = 32
+LOCAL = StorageOptions(endpoints=EndpointPolicy(allow_loopback=True))
 
 
 def read_with_ours(endpoint: str, reads: int) -> None:
@@ -30,7 +32,7 @@ def read_with_ours(endpoint: str, reads: int) -> None:
             assert len(data) == RANGE_BYTES
 
     async def run() -> None:
-        storage = S3Storage(S3Source("media", "us-east-1", endpoint, True, StaticCredentials("id", "secret")))
+        storage = S3Storage(S3Source("media", "us-east-1", endpoint, True, StaticCredentials("id", "secret")), LOCAL)
         await asyncio.gather(*(worker(storage, range(start, reads, IN_FLIGHT)) for start in range(IN_FLIGHT)))
         await storage.close()
 

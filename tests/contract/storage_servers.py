@@ -1,4 +1,4 @@
-"""The implementations that the storage contract runs over, each with what its server is known to get wrong.
+"""What the storage contract needs of a server, and the fake's side of it. A provider's servers are in `storage_<provider>`.
 
 A gap is asserted by the suite, so that a server that has learnt better is noticed.
 """
@@ -6,29 +6,12 @@ A gap is asserted by the suite, so that a server that has learnt better is notic
 from __future__ import annotations
 
 import itertools
-import json
-import os
-import re
-import subprocess
-import sys
-import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-import boto3
-from botocore.config import Config
+from videovector_operator.storage.fake import FakeStorage, Objects
+from videovector_operator.storage.port import Storage
 
-from tools.testservers.versitygw import VersityGateway
-from videovector_operator.storage.fake import FakeStorage
-from videovector_operator.storage.port import S3Source, StaticCredentials, Storage
-from videovector_operator.storage.s3 import S3Storage
-
-ROOT = StaticCredentials("root-access", "root-secret-key")
-REGION = "us-east-1"
 _NUMBERS = itertools.count(1)
 
 
@@ -41,17 +24,46 @@ class Gaps:
 
 
 class Bucket(Protocol):
-    """One empty bucket on one server, with a way to fill it that is not ours."""
+    """One empty bucket (container) on one server, with a way to fill and read it that is not ours."""
 
+    name: str
     gaps: Gaps
 
     def open(self) -> Storage: ...
 
-    def put(self, key: str, data: bytes) -> None: ...
+    def beside(self) -> Bucket:
+        """Make another bucket on the same server, in the same account."""
+        ...
+
+    def put(self, key: str, data: bytes, content_type: str = ...) -> None: ...
+
+    def get(self, key: str) -> tuple[bytes, str]:
+        """Give an object's bytes and content type."""
+        ...
 
     def remove(self, key: str) -> None: ...
 
     def keys(self) -> list[str]: ...
+
+    def leftovers(self) -> list[str]:
+        """List uploads that were begun and neither ended nor aborted."""
+        ...
+
+
+class Server(Protocol):
+    """A running server."""
+
+    def new_bucket(self) -> Bucket: ...
+
+
+class FakeServer:
+    """Fake buckets beside each other."""
+
+    def __init__(self) -> None:
+        self.buckets: dict[str, Objects] = {}
+
+    def new_bucket(self) -> Bucket:
+        return FakeBucket(self, f"fake-{next(_NUMBERS)}")
 
 
 class FakeBucket:
@@ -59,116 +71,29 @@ class FakeBucket:
 
     gaps = Gaps()
 
-    def __init__(self) -> None:
-        self._fake = FakeStorage("fake")
+    def __init__(self, server: FakeServer, name: str) -> None:
+        self.name = name
+        self._server = server
+        self._fake = FakeStorage(name, server.buckets)
 
     def open(self) -> Storage:
-        copy = FakeStorage("fake")
-        copy._objects = self._fake._objects
-        return copy
+        return FakeStorage(self.name, self._server.buckets)
 
-    def put(self, key: str, data: bytes) -> None:
-        self._fake.put(key, data)
+    def beside(self) -> Bucket:
+        return self._server.new_bucket()
+
+    def put(self, key: str, data: bytes, content_type: str = "application/octet-stream") -> None:
+        self._fake.put(key, data, content_type=content_type)
+
+    def get(self, key: str) -> tuple[bytes, str]:
+        info, data = self._server.buckets[self.name][key]
+        return data, info.content_type
 
     def remove(self, key: str) -> None:
         self._fake.remove(key)
 
     def keys(self) -> list[str]:
-        return sorted(self._fake._objects)
+        return sorted(self._server.buckets[self.name])
 
-
-class S3Server:
-    """A running S3 server. ``name`` appears in test ids."""
-
-    def __init__(self, endpoint: str, gaps: Gaps, gateway: VersityGateway | None = None) -> None:
-        self.endpoint = endpoint
-        self.gaps = gaps
-        self.gateway = gateway
-        self.client: Any = boto3.client(
-            "s3",
-            endpoint_url=endpoint,
-            aws_access_key_id=ROOT.access_key_id,
-            aws_secret_access_key=ROOT.secret_access_key,
-            region_name=REGION,
-            config=Config(signature_version="s3v4", s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}),
-        )
-
-    def new_bucket(self) -> S3Bucket:
-        name = f"contract-{next(_NUMBERS)}"
-        self.client.create_bucket(Bucket=name)
-        return S3Bucket(self, name)
-
-
-class S3Bucket:
-    """A fresh bucket, filled by boto3 as an independent client."""
-
-    def __init__(self, server: S3Server, name: str) -> None:
-        self.server = server
-        self.name = name
-        self.gaps = server.gaps
-
-    def source(self, credentials: StaticCredentials | None = ROOT, **changes: Any) -> S3Source:
-        fields = {"bucket": self.name, "region": REGION, "endpoint": self.server.endpoint, "credentials": credentials}
-        return S3Source(**{**fields, **changes})
-
-    def open(self) -> Storage:
-        return S3Storage(self.source())
-
-    def put(self, key: str, data: bytes) -> None:
-        self.server.client.put_object(Bucket=self.name, Key=key, Body=data)
-
-    def remove(self, key: str) -> None:
-        self.server.client.delete_object(Bucket=self.name, Key=key)
-
-    def keys(self) -> list[str]:
-        listed = self.server.client.list_objects_v2(Bucket=self.name)
-        return [entry["Key"] for entry in listed.get("Contents", [])]
-
-    def allow(self, user: str, *statements: tuple[str, str]) -> None:
-        """Replace the bucket's policy: ``user`` may do each (action, resource suffix)."""
-        rules = [
-            {
-                "Effect": "Allow",
-                "Principal": {"AWS": [user]},
-                "Action": action,
-                "Resource": f"arn:aws:s3:::{self.name}{suffix}",
-            }
-            for action, suffix in statements
-        ]
-        policy = json.dumps({"Version": "2012-10-17", "Statement": rules})
-        self.server.client.put_bucket_policy(Bucket=self.name, Policy=policy)
-
-
-@contextmanager
-def running_versitygw() -> Iterator[S3Server]:
-    """Run the gateway of tools/testservers on data of its own; removed at the end."""
-    name = f"contract-s3-{os.getpid()}"
-    gateway = VersityGateway(name, access_key=ROOT.access_key_id, secret_key=ROOT.secret_access_key)
-    lost = {"double slash", "leading slash", "dot segment", "two dots segment", "only dots", "control characters"}
-    with gateway:
-        yield S3Server(gateway.endpoint, Gaps(lost_keys=frozenset(lost)), gateway)
-
-
-@contextmanager
-def running_moto() -> Iterator[S3Server]:
-    """Run moto's server as a process of its own; its log goes to a file, a pipe nobody reads would stop it."""
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
-    with tempfile.TemporaryDirectory() as directory:
-        log = Path(directory, "log")
-        with log.open("w") as stderr:
-            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=stderr)
-        try:
-            yield S3Server(_find_endpoint(log), Gaps(accepts_any_credentials=True))
-        finally:
-            process.terminate()
-            process.wait(timeout=20)
-
-
-def _find_endpoint(log: Path) -> str:
-    """Wait for the line that says where the server listens; it listens by then."""
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        if found := re.search(r"Running on (http://[\w.:]+)\s", log.read_text()):
-            return found[1]
-        time.sleep(0.02)
-    raise TimeoutError(f"moto's server does not start: {log.read_text()}")
+    def leftovers(self) -> list[str]:
+        return []

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from tests.contract.storage_servers import ROOT, S3Bucket, S3Server, running_moto, running_versitygw
+from tests.contract.storage_s3 import ROOT, S3Bucket, S3Server, running_moto, running_versitygw
+from tests.support.local_storage import LOCAL
 from videovector_operator.errors import AccessDenied, Invalid, InvalidCredentials, NotFound, Unavailable
 from videovector_operator.storage.port import Action, Permission, StaticCredentials, Verdict
 from videovector_operator.storage.s3 import S3Storage
@@ -43,7 +44,7 @@ def keys_of(user: str) -> StaticCredentials:
 
 
 async def probe(bucket: S3Bucket, user: str, write_prefix: str) -> dict[Action, Permission]:
-    storage = S3Storage(bucket.source(keys_of(user)))
+    storage = S3Storage(bucket.source(keys_of(user)), LOCAL)
     try:
         report = await storage.test_access(write_prefix=write_prefix)
     finally:
@@ -90,7 +91,7 @@ async def test_who_may_write_but_not_delete_is_told_what_was_left(bucket: S3Buck
 
 async def test_who_may_not_list_may_still_read_known_keys(bucket: S3Bucket) -> None:
     bucket.allow("getter", READ)
-    storage = S3Storage(bucket.source(keys_of("getter")))
+    storage = S3Storage(bucket.source(keys_of("getter")), LOCAL)
     assert await storage.read_range("a.mp4", 2, 3) == b"234"
     assert (await storage.stat("a.mp4")).size == 10
     with pytest.raises(AccessDenied) as refused:
@@ -101,7 +102,7 @@ async def test_who_may_not_list_may_still_read_known_keys(bucket: S3Bucket) -> N
 
 async def test_a_refused_look_up_says_the_code_although_head_has_no_body(bucket: S3Bucket) -> None:
     bucket.allow("lister", LIST)
-    storage = S3Storage(bucket.source(keys_of("lister")))
+    storage = S3Storage(bucket.source(keys_of("lister")), LOCAL)
     with pytest.raises(AccessDenied) as refused:
         await storage.stat("a.mp4")
     assert refused.value.code == "AccessDenied"
@@ -117,7 +118,7 @@ WRONG = {
 @pytest.mark.parametrize("case", WRONG)
 async def test_wrong_credentials_are_named_and_never_repeated(bucket: S3Bucket, case: str) -> None:
     credentials, code = WRONG[case]
-    storage = S3Storage(bucket.source(credentials))
+    storage = S3Storage(bucket.source(credentials), LOCAL)
     for call in (storage.test_access(), storage.stat("a.mp4"), storage.read_range("a.mp4", 0, 1)):
         with pytest.raises(InvalidCredentials) as refused:
             await call
@@ -129,7 +130,7 @@ async def test_wrong_credentials_are_named_and_never_repeated(bucket: S3Bucket, 
 
 
 async def test_a_missing_bucket(bucket: S3Bucket) -> None:
-    storage = S3Storage(replace(bucket.source(), bucket="no-such-bucket"))
+    storage = S3Storage(replace(bucket.source(), bucket="no-such-bucket"), LOCAL)
     for call in (storage.test_access(), storage.read_range("a.mp4", 0, 1)):
         with pytest.raises(NotFound, match="no-such-bucket") as missing:
             await call
@@ -141,14 +142,14 @@ async def test_an_endpoint_where_nobody_listens(bucket: S3Bucket) -> None:
     with socket.socket() as reserved:
         reserved.bind(("127.0.0.1", 0))
         endpoint = f"http://127.0.0.1:{reserved.getsockname()[1]}"
-        storage = S3Storage(bucket.source(endpoint=endpoint))
+        storage = S3Storage(bucket.source(endpoint=endpoint), LOCAL)
         with pytest.raises(Unavailable, match="Connection refused"):
             await storage.test_access()
         await storage.close()
 
 
 async def test_plain_http_spoken_to_as_https(bucket: S3Bucket) -> None:
-    storage = S3Storage(bucket.source(endpoint=bucket.server.endpoint.replace("http:", "https:")))
+    storage = S3Storage(bucket.source(endpoint=bucket.server.endpoint.replace("http:", "https:")), LOCAL)
     with pytest.raises(Unavailable, match="https"):
         await storage.test_access()
     await storage.close()
@@ -156,7 +157,7 @@ async def test_plain_http_spoken_to_as_https(bucket: S3Bucket) -> None:
 
 @pytest.mark.parametrize("endpoint", ["http://169.254.169.254", "http://0xa9fea9fe", "http://[fe80::1]:9000"])
 async def test_metadata_addresses_are_never_dialled(bucket: S3Bucket, endpoint: str) -> None:
-    storage = S3Storage(bucket.source(endpoint=endpoint))
+    storage = S3Storage(bucket.source(endpoint=endpoint), LOCAL)
     with pytest.raises(Invalid, match="metadata"):
         await storage.test_access()
     await storage.close()
@@ -166,6 +167,6 @@ async def test_moto_takes_any_credentials() -> None:
     """A known gap, asserted: when it fails, moto checks credentials and can join the tests above."""
     with running_moto() as moto:
         assert moto.gaps.accepts_any_credentials
-        storage = S3Storage(moto.new_bucket().source(StaticCredentials("unknown-key", "some-secret")))
+        storage = S3Storage(moto.new_bucket().source(StaticCredentials("unknown-key", "some-secret")), LOCAL)
         assert (await storage.test_access()).permissions[0].verdict is ALLOWED
         await storage.close()

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.support.local_storage import LOCAL
 from tests.support.stub_server import Answer, StubServer, answer
 from videovector_operator.errors import (
     AccessDenied,
@@ -31,10 +32,10 @@ from videovector_operator.errors import (
     Throttled,
     Unavailable,
 )
+from videovector_operator.storage.exchange import Limits
 from videovector_operator.storage.port import ObjectInfo, S3Source, StaticCredentials
 from videovector_operator.storage.s3 import S3Storage
 from videovector_operator.storage.s3_credentials import AmbientCredentials
-from videovector_operator.storage.s3_http import Limits
 
 pytestmark = pytest.mark.contract
 
@@ -85,7 +86,15 @@ async def serving(
     slept = Slept()
     async with StubServer(script) as stub:
         source = S3Source("media", "eu-central-1", stub.endpoint, credentials=KEYS)
-        storage = S3Storage(source, limits, credentials=credentials, clock=lambda: NOW, jitter=lambda: 0.0, sleep=slept)
+        storage = S3Storage(
+            source,
+            LOCAL,
+            limits=limits,
+            credentials=credentials,
+            clock=lambda: NOW,
+            jitter=lambda: 0.0,
+            sleep=slept,
+        )
         yield storage, stub, slept
         await storage.close()
 
@@ -356,7 +365,7 @@ def untrusted_tls(directory: Path) -> ssl.SSLContext:
 
 async def test_an_untrusted_certificate_is_for_the_user_to_fix(tmp_path: Path) -> None:
     async with StubServer([answer(200)], untrusted_tls(tmp_path)) as stub:
-        storage = S3Storage(S3Source("media", "r", stub.endpoint, credentials=KEYS), QUICK)
+        storage = S3Storage(S3Source("media", "r", stub.endpoint, credentials=KEYS), LOCAL, limits=QUICK)
         with pytest.raises(Invalid, match="certificate is not trusted"):
             await storage.test_access()
         await storage.close()

@@ -7,7 +7,9 @@ operator's settings allow it. Private addresses are allowed: storage servers in 
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from videovector_operator.errors import Invalid
 
@@ -17,6 +19,14 @@ _METADATA_NAMES = frozenset({"metadata", "metadata.google.internal", "metadata.g
 _METADATA_ADDRESSES = frozenset({"fd00:ec2::254", "fd20:ce::254", "100.100.100.200", "168.63.129.16", "192.0.0.192"})
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _REMEDY = "set the endpoint to your storage server"
+
+
+class NameService(Protocol):
+    """Finds the addresses of a host name."""
+
+    async def resolve(self, host: str) -> Sequence[str]:
+        """Return literal IP addresses; ``host`` may be one already. Raises OSError."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,14 @@ from videovector_operator.storage.connection import Bounds
 from videovector_operator.storage.pool import ConnectionPool, build_head
 from videovector_operator.storage.port import StorageOptions
 from videovector_operator.storage.request import Reply, Request
-from videovector_operator.storage.transport import Place, build_tls, build_transport_error, open_session, read_body
+from videovector_operator.storage.transport import (
+    GuardedResolver,
+    Place,
+    build_tls,
+    build_transport_error,
+    open_session,
+    read_body,
+)
 
 T = TypeVar("T")
 _LONGEST_ERROR_BODY = 64 * 1024
@@ -90,13 +97,14 @@ class Exchange:
         self._jitter = jitter
         self._sleep = sleep
         tls = build_tls(ca_bundle)
-        self._session = open_session(limits.connections, limits.connect, limits.silence, options.endpoints, tls)
+        resolver = GuardedResolver(options.endpoints, options.names)
+        self._session = open_session(limits.connections, limits.connect, limits.silence, resolver, tls)
         self._pool = ConnectionPool(
             place.origin,
             connections=limits.connections,
             connect_seconds=limits.connect,
             silence_seconds=limits.silence,
-            policy=options.endpoints,
+            resolver=resolver,
             tls=tls,
         )
 

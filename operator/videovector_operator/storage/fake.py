@@ -6,14 +6,17 @@ Errors are injected per key or per call. Nothing of a provider, no network and n
 from __future__ import annotations
 
 import hashlib
+from base64 import b64encode
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Literal
+from urllib.parse import quote
 
-from videovector_operator.errors import AccessDenied, Changed, Invalid, NotFound, StorageError
+from videovector_operator.errors import AccessDenied, AlreadyExists, Changed, Invalid, NotFound, StorageError
+from videovector_operator.storage.object_key import refuse_bad_expiry, refuse_bad_key, refuse_bad_prefix
 from videovector_operator.storage.port import (
     AccessReport,
     Action,
@@ -23,29 +26,48 @@ from videovector_operator.storage.port import (
     Verdict,
 )
 
-Call = Literal["list_pages", "stat", "read_range", "test_access"]
+Call = Literal["list_pages", "stat", "read_range", "write", "copy", "delete", "presign", "test_access"]
 _EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+Objects = dict[str, tuple[ObjectInfo, bytes]]
+_TYPE = "application/octet-stream"
 
 
 class FakeStorage:
-    """One bucket. ``calls`` records (call, key or prefix) in order; ``bytes_read`` counts what `read_range` returned."""
+    """One bucket. ``calls`` records (call, key or prefix) in order; ``bytes_read`` counts what `read_range` returned.
 
-    def __init__(self, bucket: str = "fake") -> None:
+    Storages of one ``buckets`` are on the same server; ``clock`` stamps what is written.
+    """
+
+    def __init__(
+        self,
+        bucket: str = "fake",
+        buckets: dict[str, Objects] | None = None,
+        clock: Callable[[], datetime] = lambda: _EPOCH,
+    ) -> None:
         self.bucket = bucket
         self.calls: list[tuple[Call, str]] = []
         self.bytes_read = 0
         self.closed = False
-        self._objects: dict[str, tuple[ObjectInfo, bytes]] = {}
+        self._buckets = {} if buckets is None else buckets
+        self._objects = self._buckets.setdefault(bucket, {})
+        self._clock = clock
         self._next_errors: dict[tuple[Call, str], deque[StorageError]] = defaultdict(deque)
         self._lasting_errors: dict[tuple[Call, str], StorageError] = {}
         self._denied: dict[Action, str] = {}
 
     def put(
-        self, key: str, data: bytes = b"", *, modified_at: datetime = _EPOCH, storage_class: str = ""
+        self,
+        key: str,
+        data: bytes = b"",
+        *,
+        modified_at: datetime = _EPOCH,
+        storage_class: str = "",
+        content_type: str = _TYPE,
     ) -> ObjectInfo:
         """Store an object; the same bytes have the same fingerprint."""
-        fingerprint = hashlib.sha256(data).hexdigest()[:32]
-        info = ObjectInfo(key, len(data), fingerprint, modified_at, storage_class)
+        digest = hashlib.sha256(data).digest()
+        checksum = f"sha256:{b64encode(digest).decode()}"
+        info = ObjectInfo(key, len(data), digest.hex()[:32], modified_at, storage_class, content_type, checksum)
         self._objects[key] = (info, data)
         return info
 
@@ -80,6 +102,8 @@ class FakeStorage:
         self, prefix: str = "", *, recursive: bool = True, start_after: str = "", page_size: int = 1000
     ) -> AsyncIterator[ListPage]:
         """Yield pages; see the port. An injected error strikes before the page that it was injected for."""
+        refuse_bad_prefix(prefix)
+        refuse_bad_prefix(start_after, "key")
         entries = self._iterate(prefix, recursive=recursive, start_after=start_after)
         while True:
             self._enter("list_pages", prefix, Action.LIST)
@@ -93,22 +117,61 @@ class FakeStorage:
 
     async def stat(self, key: str) -> ObjectInfo:
         """Look one object up; see the port."""
+        refuse_bad_key(key)
         self._enter("stat", key, Action.READ)
         return self._find(key)[0]
 
     async def read_range(self, key: str, start: int, length: int, *, fingerprint: str | None = None) -> bytes:
         """Read part of an object; see the port."""
+        refuse_bad_key(key)
         self._enter("read_range", key, Action.READ)
         if start < 0 or length < 0:
             raise Invalid(f"A range of object {key!r} cannot start at {start} with length {length}")
-        info, data = self._find(key)
-        if fingerprint is not None and fingerprint != info.fingerprint:
-            raise Changed(
-                f"Object {key!r} in bucket '{self.bucket}' was changed since it was listed", "PreconditionFailed"
-            )
+        _, data = self._find(key, fingerprint)
         part = data[start : start + length]
         self.bytes_read += len(part)
         return part
+
+    async def write(
+        self, key: str, chunks: AsyncIterable[bytes], *, content_type: str = _TYPE, if_absent: bool = False
+    ) -> ObjectInfo:
+        """Store a stream; see the port."""
+        refuse_bad_key(key)
+        self._enter("write", key, Action.WRITE)
+        data = b"".join([chunk async for chunk in chunks])
+        self._refuse_present(key, if_absent=if_absent)
+        return self.put(key, data, modified_at=self._clock(), content_type=content_type)
+
+    async def copy(
+        self,
+        key: str,
+        target: str,
+        *,
+        from_bucket: str | None = None,
+        fingerprint: str | None = None,
+        if_absent: bool = False,
+    ) -> ObjectInfo:
+        """Copy an object; see the port."""
+        refuse_bad_key(key)
+        refuse_bad_key(target)
+        self._enter("copy", target, Action.WRITE)
+        info, data = self._find(key, fingerprint, from_bucket)
+        self._refuse_present(target, if_absent=if_absent)
+        return self.put(target, data, modified_at=self._clock(), content_type=info.content_type)
+
+    async def delete(self, key: str) -> None:
+        """Delete an object; see the port."""
+        refuse_bad_key(key)
+        self._enter("delete", key, Action.DELETE)
+        self._objects.pop(key, None)
+
+    async def presign(self, key: str, *, expires: timedelta) -> str:
+        """Make a URL that says what it would read and until when; nobody answers there."""
+        refuse_bad_key(key)
+        refuse_bad_expiry(expires)
+        self._enter("presign", key, None)
+        until = (self._clock() + expires).isoformat()
+        return f"https://{self.bucket}.fake.invalid/{quote(key, safe='/')}?until={quote(until)}"
 
     async def test_access(self, *, write_prefix: str | None = None, sample_size: int = 10) -> AccessReport:
         """Report what `deny` left; see the port."""
@@ -121,7 +184,9 @@ class FakeStorage:
         else:
             permissions.append(Permission(Action.READ, Verdict.UNKNOWN, message="No object to read is known"))
         if write_prefix is not None:
-            permissions.append(self._test(Action.WRITE))
+            write = self._test(Action.WRITE)
+            untried = Permission(Action.DELETE, Verdict.UNKNOWN, message="Nothing was written that could be deleted")
+            permissions += [write, self._test(Action.DELETE) if write.verdict is Verdict.ALLOWED else untried]
         return AccessReport(tuple(permissions), sample)
 
     async def close(self) -> None:
@@ -140,10 +205,22 @@ class FakeStorage:
         if action is not None and action in self._denied:
             raise AccessDenied(f"Bucket '{self.bucket}' refuses to {action}: access denied", self._denied[action])
 
-    def _find(self, key: str) -> tuple[ObjectInfo, bytes]:
-        if key not in self._objects:
-            raise NotFound(f"Object {key!r} does not exist in bucket '{self.bucket}'", "NoSuchKey")
-        return self._objects[key]
+    def _find(
+        self, key: str, fingerprint: str | None = None, from_bucket: str | None = None
+    ) -> tuple[ObjectInfo, bytes]:
+        bucket = self.bucket if from_bucket is None else from_bucket
+        if bucket not in self._buckets:
+            raise NotFound(f"Bucket '{bucket}' does not exist", "NoSuchBucket")
+        if key not in self._buckets[bucket]:
+            raise NotFound(f"Object {key!r} does not exist in bucket '{bucket}'", "NoSuchKey")
+        info, data = self._buckets[bucket][key]
+        if fingerprint is not None and fingerprint != info.fingerprint:
+            raise Changed(f"Object {key!r} in bucket '{bucket}' was changed since it was listed", "PreconditionFailed")
+        return info, data
+
+    def _refuse_present(self, key: str, *, if_absent: bool) -> None:
+        if if_absent and key in self._objects:
+            raise AlreadyExists(f"Object {key!r} exists already in bucket '{self.bucket}'", "PreconditionFailed")
 
     def _iterate(self, prefix: str, *, recursive: bool, start_after: str) -> Iterator[ObjectInfo | str]:
         """Give objects and, one level deep, prefixes, in the order of keys; a prefix once."""

@@ -16,7 +16,6 @@ from urllib.parse import urlsplit
 import aiohappyeyeballs
 
 from videovector_operator.storage.connection import Bounds, BrokenOffError, Connection, StaleError
-from videovector_operator.storage.endpoint_policy import EndpointPolicy
 from videovector_operator.storage.request import Reply
 from videovector_operator.storage.transport import GuardedResolver, NotConnectedError
 
@@ -47,7 +46,7 @@ class ConnectionPool:
         connections: int,
         connect_seconds: float,
         silence_seconds: float,
-        policy: EndpointPolicy,
+        resolver: GuardedResolver,
         tls: ssl.SSLContext,
     ) -> None:
         parts = urlsplit(origin)
@@ -55,7 +54,7 @@ class ConnectionPool:
         self._is_tls = parts.scheme == "https"
         self._port = parts.port or (443 if self._is_tls else 80)
         self._tls = tls
-        self._resolver = GuardedResolver(policy)
+        self._resolver = resolver
         self._connect_seconds = connect_seconds
         self._silence_seconds = silence_seconds
         self._loop = asyncio.get_running_loop()

@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from videovector_operator.core.sources import AzureSource, GcsSource, S3Source, Source, StaticCredentials
-from videovector_operator.storage.endpoint_policy import EndpointPolicy
+from videovector_operator.storage.endpoint_policy import EndpointPolicy, NameService
 
 __all__ = [
     "AccessReport",
@@ -111,12 +111,13 @@ class Pace(Protocol):
 @dataclass(frozen=True, slots=True)
 class StorageOptions:
     """How to open a source. ``timeout_seconds`` bounds one call with all its tries, ``attempts`` is their number (None = as
-    usual)."""
+    usual). ``names`` replaces the system's name service."""
 
     timeout_seconds: float | None = None
     attempts: int | None = None
     endpoints: EndpointPolicy = field(default_factory=EndpointPolicy)
     pace: Pace | None = None
+    names: NameService | None = None
 
 
 class Storage(Protocol):

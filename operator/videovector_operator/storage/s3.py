@@ -19,6 +19,7 @@ from email.utils import parsedate_to_datetime
 from videovector_operator.errors import AccessDenied, Invalid, Unavailable
 from videovector_operator.storage.access import probe_access
 from videovector_operator.storage.exchange import Exchange, Limits
+from videovector_operator.storage.object_key import refuse_bad_key, refuse_bad_prefix
 from videovector_operator.storage.port import AccessReport, Action, ListPage, ObjectInfo, S3Source, StorageOptions
 from videovector_operator.storage.request import Reply, Request
 from videovector_operator.storage.s3_address import Address, build_address
@@ -33,7 +34,6 @@ from videovector_operator.storage.s3_list import list_pages, parse_etag
 from videovector_operator.storage.s3_sign import encode_key
 
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
-_LONGEST_KEY_BYTES = 1024
 _REMEDIES = {
     Action.LIST: "allow s3:ListBucket on the bucket",
     Action.READ: "allow s3:GetObject on the bucket's objects",
@@ -77,6 +77,8 @@ class S3Storage:
         self, prefix: str = "", *, recursive: bool = True, start_after: str = "", page_size: int = 1000
     ) -> AsyncIterator[ListPage]:
         """Yield the pages of a listing; see the port."""
+        refuse_bad_prefix(prefix)
+        refuse_bad_prefix(start_after, "key")
         http, _, address = self._open()
         pages = list_pages(http, address, prefix, recursive=recursive, start_after=start_after, page_size=page_size)
         async for page in pages:
@@ -159,12 +161,7 @@ def _ambient_chain() -> BotocoreChain:
 
 def _path(key: str) -> str:
     """Encode a key for the request line. Raises Invalid for keys that no S3 object can have."""
-    try:
-        too_long = len(key.encode()) > _LONGEST_KEY_BYTES
-    except UnicodeEncodeError:
-        raise Invalid(f"Key {key!r} is not valid Unicode text") from None
-    if not key or too_long:
-        raise Invalid(f"A key must have 1 to {_LONGEST_KEY_BYTES} bytes; this one is {key[:64]!r}…")
+    refuse_bad_key(key)
     return f"/{encode_key(key)}"
 
 

@@ -19,7 +19,7 @@ from aiohttp.abc import ResolveResult
 from typing_extensions import override
 
 from videovector_operator.errors import Invalid, StorageError, Unavailable
-from videovector_operator.storage.endpoint_policy import EndpointPolicy
+from videovector_operator.storage.endpoint_policy import EndpointPolicy, NameService
 
 _LONGEST_SKIP = 64 * 1024 * 1024
 _REACH = "Check that the endpoint can be reached from the cluster"
@@ -48,19 +48,17 @@ class Place:
 
 
 def open_session(
-    connections: int, connect_seconds: float, silence_seconds: float, policy: EndpointPolicy, tls: ssl.SSLContext
+    connections: int, connect_seconds: float, silence_seconds: float, resolver: GuardedResolver, tls: ssl.SSLContext
 ) -> aiohttp.ClientSession:
     """Open a pool of at most ``connections``; must be called on a running loop."""
 
     def open_socket(address: aiohttp.AddrInfoType) -> socket.socket:
         # The last gate: literal addresses never come to the resolver.
-        policy.refuse_address(str(address[4][0]))
+        resolver.policy.refuse_address(str(address[4][0]))
         return socket.socket(address[0], address[1], address[2])
 
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(
-            limit=connections, resolver=GuardedResolver(policy), ssl=tls, socket_factory=open_socket
-        ),
+        connector=aiohttp.TCPConnector(limit=connections, resolver=resolver, ssl=tls, socket_factory=open_socket),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_seconds, sock_read=silence_seconds),
         cookie_jar=aiohttp.DummyCookieJar(),
         # Objects stored with a Content-Encoding are read as they lie.
@@ -70,21 +68,33 @@ def open_session(
 
 
 class GuardedResolver(aiohttp.ThreadedResolver):
-    """Resolves host names; raises Invalid when one of the addresses is forbidden, so that none of them is dialled."""
+    """Resolves host names; raises Invalid when one of the addresses is forbidden, so that none of them is dialled.
 
-    def __init__(self, policy: EndpointPolicy) -> None:
+    ``names`` answers instead of the system's name service; None = the system.
+    """
+
+    def __init__(self, policy: EndpointPolicy, names: NameService | None = None) -> None:
         super().__init__()
-        self._policy = policy
+        self.policy = policy
+        self._names = names
 
     @override
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
         """Resolve ``host`` and check every address."""
-        found = await super().resolve(host, port, family)
+        if self._names is None:
+            found = await super().resolve(host, port, family)
+        else:
+            found = [_build_result(host, port, address) for address in await self._names.resolve(host)]
         for each in found:
-            self._policy.refuse_address(each["host"])
+            self.policy.refuse_address(each["host"])
         return found
+
+
+def _build_result(host: str, port: int, address: str) -> ResolveResult:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    return ResolveResult(hostname=host, host=address, port=port, family=family, proto=0, flags=socket.AI_NUMERICHOST)
 
 
 def build_tls(ca_bundle: str | None) -> ssl.SSLContext:

@@ -57,9 +57,17 @@ async def test_refusals_are_reported() -> None:
     fake.put("a", b"1")
     fake.deny(Action.READ, "AllAccessDisabled")
     report = await fake.test_access(write_prefix="x/")
-    assert [each.verdict for each in report.permissions] == [Verdict.ALLOWED, Verdict.DENIED, Verdict.ALLOWED]
+    assert [(each.action, each.verdict) for each in report.permissions] == [
+        (Action.LIST, Verdict.ALLOWED),
+        (Action.READ, Verdict.DENIED),
+        (Action.WRITE, Verdict.ALLOWED),
+        (Action.DELETE, Verdict.ALLOWED),
+    ]
     assert report.permissions[1].code == "AllAccessDisabled"
+    fake.deny(Action.WRITE)
     fake.deny(Action.LIST)
+    written = (await fake.test_access(write_prefix="x/")).permissions[2:]
+    assert [each.verdict for each in written] == [Verdict.DENIED, Verdict.UNKNOWN]
     report = await fake.test_access()
     assert [each.verdict for each in report.permissions] == [Verdict.DENIED, Verdict.UNKNOWN]
     assert report.sample == ()

@@ -98,10 +98,13 @@ STATIC_ONLY = """
 import asyncio, sys
 from videovector_operator.errors import Unavailable
 from videovector_operator.storage.open import open_storage
-from videovector_operator.storage.port import S3Source, StaticCredentials
+from videovector_operator.storage.endpoint_policy import EndpointPolicy
+from videovector_operator.storage.port import S3Source, StaticCredentials, StorageOptions
+
+LOCAL = StorageOptions(endpoints=EndpointPolicy(allow_loopback=True))
 
 async def main():
-    storage = open_storage(S3Source("media", "r", "http://127.0.0.1:1", credentials=StaticCredentials("i", "s")))
+    storage = open_storage(S3Source("media", "r", "http://127.0.0.1:1", credentials=StaticCredentials("i", "s")), LOCAL)
     try:
         await storage.test_access()
     except Unavailable:

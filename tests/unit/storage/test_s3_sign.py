@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from videovector_operator.storage.port import StaticCredentials
-from videovector_operator.storage.s3_sign import EMPTY_SHA256, SignedParts, Signer, encode_key, encode_query
+from videovector_operator.storage.request import EMPTY_SHA256
+from videovector_operator.storage.s3_sign import SignedParts, Signer, encode_key, encode_query
 
 TEXT = st.text(st.characters(codec="utf-8"), min_size=1, max_size=60)
 HOST = "bucket.s3.eu-central-1.amazonaws.com"

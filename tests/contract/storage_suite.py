@@ -1,0 +1,36 @@
+"""What the files of the storage contract share: kinds of keys, and ways to read a listing."""
+
+from __future__ import annotations
+
+from videovector_operator.storage.port import ListPage, ObjectInfo, Storage
+
+KEYS = {
+    "spaces": " two  spaces .mp4 ",
+    "plus": "1+1=2.mp4",
+    "percent": "100%.mp4",
+    "percent escape": "a%2Fb%41.mp4",
+    "question and hash": "what?x=1#top.mp4",
+    "ampersand and quotes": "a&b<c>\"d'.mp4",
+    "backslash": "win\\dows.mp4",
+    "composed unicode": "caf\u00e9.mp4",
+    "decomposed unicode": "cafe\u0301.mp4",
+    "beyond the basic plane": "clip-\U0001f3ac.mp4",
+    "right to left": "\u05e9\u05dc\u05d5\u05dd.mp4",
+    "reserved": "a:b;c,d@e!f$g*h(i)[j]{k}|l^m`n~.mp4",
+    "long": "x" * 200 + "/" + "y" * 200 + ".mp4",
+    "double slash": "a//b.mp4",
+    "leading slash": "/root.mp4",
+    "dot segment": "a/./b.mp4",
+    "two dots segment": "a/../../b.mp4",
+    "only dots": "..",
+    "trailing slash": "folder/",
+    "control characters": "bell\x07tab\tend\x7f.mp4",
+}
+
+
+async def pages_of(storage: Storage, prefix: str = "", **options: object) -> list[ListPage]:
+    return [page async for page in storage.list_pages(prefix, **options)]  # type: ignore[arg-type]  # test options
+
+
+async def objects_of(storage: Storage, prefix: str = "", **options: object) -> list[ObjectInfo]:
+    return [entry for page in await pages_of(storage, prefix, **options) for entry in page.objects]

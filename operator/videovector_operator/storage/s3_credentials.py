@@ -5,12 +5,11 @@ botocore is imported only for the second, when first needed, and only ever runs 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
-from videovector_operator.errors import InvalidCredentials, Unavailable
+from videovector_operator.errors import InvalidCredentials
+from videovector_operator.storage.ambient import Ambient
 from videovector_operator.storage.port import StaticCredentials
 
 Load = Callable[[], StaticCredentials | None]
@@ -56,55 +55,25 @@ class FixedCredentials:
         """Do nothing."""
 
 
-class AmbientCredentials:
-    """The environment's identity (web identity token, environment variables, instance role), asked for again every minute.
-
-    ``load`` refreshes what expires by itself; it runs in one thread, and at most one call is in flight.
-    """
+class AmbientCredentials(Ambient[StaticCredentials]):
+    """The environment's identity (web identity token, environment variables, instance role)."""
 
     def __init__(
         self, load: Load, clock: Callable[[], float], *, ask_every_seconds: float = 60.0, timeout_seconds: float = 20.0
     ) -> None:
-        self._load = load
-        self._clock = clock
-        self._ask_every = ask_every_seconds
-        self._timeout = timeout_seconds
-        self._cached: StaticCredentials | None = None
-        self._ask_at = 0.0
-        self._lock = asyncio.Lock()
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="s3-credentials")
+        def require() -> StaticCredentials:
+            found = load()
+            if found is None:
+                raise InvalidCredentials(_NO_IDENTITY)
+            return found
 
-    async def current(self) -> StaticCredentials:
-        """Return cached credentials, or ask for them in the thread."""
-        cached = self._cached
-        if cached is not None and self._clock() < self._ask_at:
-            return cached
-        async with self._lock:
-            if self._cached is not None and self._clock() < self._ask_at:
-                return self._cached
-            self._cached = await self._ask()
-            self._ask_at = self._clock() + self._ask_every
-            return self._cached
-
-    async def _ask(self) -> StaticCredentials:
-        loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout(self._timeout):
-                found = await loop.run_in_executor(self._thread, self._load)
-        except TimeoutError:
-            raise Unavailable(f"The environment's credentials did not come within {self._timeout:.0f} s") from None
-        if found is None:
-            raise InvalidCredentials(_NO_IDENTITY)
-        return found
-
-    def expire(self) -> bool:
-        """Ask again before the next request."""
-        self._cached = None
-        return True
-
-    def close(self) -> None:
-        """End the thread once it is idle; never waits."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        super().__init__(
+            require,
+            clock,
+            name="s3-credentials",
+            ask_every_seconds=ask_every_seconds,
+            timeout_seconds=timeout_seconds,
+        )
 
 
 class BotocoreChain:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from typing import NamedTuple
 from urllib.parse import unquote_plus
 from xml.etree import ElementTree as ET
 
 from videovector_operator.errors import Invalid, Unavailable
 from videovector_operator.storage.exchange import Exchange
+from videovector_operator.storage.listing import RawPage, follow_pages
 from videovector_operator.storage.port import ListPage, ObjectInfo
 from videovector_operator.storage.request import Reply, Request
 from videovector_operator.storage.s3_address import Address
@@ -17,17 +17,7 @@ from videovector_operator.storage.s3_errors import build_error, parse_xml
 
 LARGEST_PAGE = 1000
 _ACTION = "list objects"
-_MOST_IDLE_PAGES = 1000
-"""Empty pages in a row are legal (deleted versions), endless ones are not."""
-
-
-class _Page(NamedTuple):
-    """One parsed reply: entries as the server sent them, and how to go on."""
-
-    objects: list[ObjectInfo]
-    prefixes: list[str]
-    truncated: bool
-    token: str
+_ORDER_HINT = " (S3 Express directory buckets do so): use a general purpose bucket"
 
 
 async def list_pages(
@@ -42,26 +32,21 @@ async def list_pages(
     }
     if not recursive:
         params["delimiter"] = "/"
-    last, token, idle = start_after, "", 0
-    while True:
-        page = await _fetch(http, address, params, token, last)
-        found, reached = _after(address, page, last)
-        if found is not None:
-            yield found
-        if not page.truncated:
-            return
-        idle = idle + 1 if reached == last else 0
-        if idle and (page.token in ("", token) or idle > _MOST_IDLE_PAGES):
-            raise Invalid(f"The listing of bucket '{address.bucket}' does not advance: the server repeats itself")
-        last, token = reached, page.token
+
+    async def fetch(token: str, last: str) -> RawPage:
+        return await _fetch(http, address, params, token, last)
+
+    label = f"bucket '{address.bucket}'"
+    async for page in follow_pages(fetch, label, start_after, order_hint=_ORDER_HINT):
+        yield page
 
 
-async def _fetch(http: Exchange, address: Address, params: dict[str, str], token: str, last: str) -> _Page:
+async def _fetch(http: Exchange, address: Address, params: dict[str, str], token: str, last: str) -> RawPage:
     """Ask for the page behind ``token``; by key when there is none or the server has forgotten it."""
     by_key = {"start-after": last} if last else {}
     position = {"continuation-token": token} if token else by_key
 
-    def decode(reply: Reply) -> _Page:
+    def decode(reply: Reply) -> RawPage:
         return _decode(address, reply)
 
     try:
@@ -72,25 +57,7 @@ async def _fetch(http: Exchange, address: Address, params: dict[str, str], token
     return await http.send(Request("GET", _ACTION, params={**params, **by_key}), decode)
 
 
-def _after(address: Address, page: _Page, last: str) -> tuple[ListPage | None, str]:
-    """Drop what is not behind ``last`` and check the order that resuming depends on."""
-    objects = page.objects
-    if objects and objects[0].key <= last:
-        objects = [entry for entry in objects if entry.key > last]
-    prefixes = [entry for entry in page.prefixes if entry > last] if last else page.prefixes
-    keys = [entry.key for entry in objects]
-    if keys != sorted(keys) or prefixes != sorted(prefixes):
-        raise Invalid(
-            f"Bucket '{address.bucket}' does not list its keys in order, so that a listing could not be resumed "
-            "(S3 Express directory buckets do so): use a general purpose bucket"
-        )
-    reached = max(last, keys[-1] if keys else "", prefixes[-1] if prefixes else "")
-    if not objects and not prefixes:
-        return None, reached
-    return ListPage(tuple(objects), tuple(prefixes), reached), reached
-
-
-def _decode(address: Address, reply: Reply) -> _Page:
+def _decode(address: Address, reply: Reply) -> RawPage:
     root = parse_xml(reply.body)
     if root is None:
         if b"<ListBucketResult" in reply.body[:256]:
@@ -114,12 +81,12 @@ def _not_s3(address: Address) -> Invalid:
     )
 
 
-def _parse(root: ET.Element) -> _Page:
+def _parse(root: ET.Element) -> RawPage:
     encoded = root.findtext("EncodingType") == "url"
     contents = root.findall("Contents")
     keys = _decode_keys([each.findtext("Key") or "" for each in contents], encoded=encoded)
     prefixes = [each.findtext("Prefix") or "" for each in root.findall("CommonPrefixes")]
-    return _Page(
+    return RawPage(
         [_parse_object(key, each) for key, each in zip(keys, contents, strict=True)],
         _decode_keys(prefixes, encoded=encoded),
         (root.findtext("IsTruncated") or "").strip() == "true",

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import ssl
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-
-_PEM = serialization.Encoding.PEM
+from cryptography.x509.oid import NameOID
 
 
 def make_certificate(address: str = "127.0.0.1") -> str:

@@ -7,6 +7,7 @@ Everything raised is a `StorageError`. Raw URLs pass through untouched (yarl's `
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeVar
@@ -30,6 +31,7 @@ from videovector_operator.storage.transport import (
 
 T = TypeVar("T")
 _LONGEST_ERROR_BODY = 64 * 1024
+_LARGEST_PIECE = 256 * 1024
 _LONGEST_RETRY_AFTER_SECONDS = 300.0
 """A server may ask for more; nobody is kept waiting longer without a new try."""
 
@@ -114,13 +116,20 @@ class Exchange:
         await self._pool.close()
         await self._session.close()
 
-    async def send(self, request: Request, decode: Callable[[Reply], T]) -> T:
+    def build_error(self, request: Request, reply: Reply) -> StorageError:
+        """Translate a reply whose status says success and whose body says failure; for ``decode``."""
+        return self._dialect.build_error(request, reply)
+
+    async def send(
+        self, request: Request, decode: Callable[[Reply], T], *, failures: list[StorageError] | None = None
+    ) -> T:
         """Send ``request`` until it succeeds, fails for good, or tries and time are used up.
 
         Retried: Throttled and Unavailable, from the transport, the reply or ``decode``; expired ambient credentials once.
+        ``failures`` collects what was retried: with any, the server may have done the work before.
         """
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._total
+        deadline = loop.time() + self._total + request.extra_seconds
         attempts = request.attempts or self._attempts
         attempt = 0
         while True:
@@ -133,6 +142,8 @@ class Exchange:
                 delay = self._delay(attempt, error)
                 if attempt >= attempts or loop.time() + delay >= deadline:
                     raise
+                if failures is not None:
+                    failures.append(error)
             except InvalidCredentials as error:
                 if attempt > 1 or not self._dialect.can_renew(error):
                     raise
@@ -180,8 +191,15 @@ class Exchange:
 
     async def _exchange_by_session(self, request: Request, signed: Signed) -> Reply:
         url = URL(f"{self.place.origin}{signed.target}", encoded=True)
+        # Large bodies go out piece by piece; the buffer is not copied.
+        body = io.BytesIO(request.body) if len(request.body) > _LARGEST_PIECE else request.body or None
         async with self._session.request(
-            request.method, url, headers=signed.headers, data=request.body or None, allow_redirects=False
+            request.method,
+            url,
+            headers=signed.headers,
+            data=body,
+            allow_redirects=False,
+            timeout=self._times(request.extra_seconds),
         ) as response:
             if request.method == "HEAD":
                 return Reply(response.status, response.headers)
@@ -189,6 +207,10 @@ class Exchange:
             skip = bounds.skip if response.status == 200 else 0
             keep = bounds.keep if response.status in bounds.accepted else bounds.keep_refused
             return Reply(response.status, response.headers, await read_body(response, skip, keep))
+
+    def _times(self, extra_seconds: float) -> aiohttp.ClientTimeout:
+        limits = self._limits
+        return aiohttp.ClientTimeout(total=None, sock_connect=limits.connect, sock_read=limits.silence + extra_seconds)
 
 
 def _bounds_of(request: Request) -> Bounds:

@@ -110,8 +110,9 @@ class Pace(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StorageOptions:
-    """How to open a source. ``timeout_seconds`` bounds one call with all its tries, ``attempts`` is their number (None = as
-    usual). ``names`` replaces the system's name service."""
+    """How to open a source. ``timeout_seconds`` bounds one request with all its tries (requests that move many bytes have more),
+    ``attempts`` is their number (None = as usual). ``names`` replaces the system's name service.
+    """
 
     timeout_seconds: float | None = None
     attempts: int | None = None

@@ -17,7 +17,8 @@ class Request:
 
     ``skip`` and ``keep`` bound the body that is read: bytes before ``skip`` are dropped when the server ignores the
     range (status 200), and no more than ``keep`` bytes are kept. ``attempts`` None = as `Limits` says.
-    ``lean`` requests (GET only) take the transport made for very many small replies.
+    ``lean`` requests (GET only) take the transport made for very many small replies. ``extra_seconds`` are allowed on top of the
+    usual times, for the bytes that the request moves (see `transfer_seconds`); the lean transport has none.
     """
 
     method: str
@@ -32,6 +33,12 @@ class Request:
     attempts: int | None = None
     accepted: tuple[int, ...] = (200,)
     lean: bool = False
+    extra_seconds: float = 0.0
+
+
+def transfer_seconds(size: int) -> float:
+    """Extra seconds for moving ``size`` bytes to, from or within a server: whoever is slower than 256 KiB/s has a fault."""
+    return size / (256 * 1024)
 
 
 @dataclass(frozen=True, slots=True)

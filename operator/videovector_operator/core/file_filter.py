@@ -11,10 +11,11 @@ The dialect (case-sensitive):
 An alternative without "/" is matched against the object's name (the last segment). One with "/" is matched against the
 whole path below the source prefix's directory, that is behind the last "/" of ``spec.sourcePrefix``: with the prefix
 ``shoots/2026-`` the object ``shoots/2026-05/a.mp4`` has the path ``2026-05/a.mp4``. Names that begin with a dot match too,
-and "." and ".." are ordinary names, as they are in object storage.
+"." and ".." are ordinary names, as they are in object storage, and ``*`` alone needs a name: an empty segment is none.
 
-Segments are compiled once by wcmatch. Directories are walked here, because a single regular expression for several ``**``
-needs minutes for one hostile key; this needs segments x segments steps at most.
+Segments are compiled once by wcmatch, to expressions that never go back behind a star. Directories are matched by
+`path_patterns`, because a single regular expression for several ``**`` needs minutes for one hostile key. Whatever the
+pattern and the key, a match ends within hundredths of a second: a hostile pair must not stop the loop that others share.
 Pure: no I/O, clock or randomness may enter.
 """
 
@@ -29,6 +30,7 @@ from wcmatch import fnmatch
 
 from videovector_operator.api.v1alpha1.reasons import FileReason, Reason
 from videovector_operator.core.media_types import MEDIA_TYPES, extension_of, media_type_of
+from videovector_operator.core.path_patterns import PathPatterns, Segment
 from videovector_operator.errors import Stalled
 
 MAX_PATTERN_LENGTH = 1024
@@ -36,8 +38,6 @@ MAX_ALTERNATIVES = 100
 MAX_SEGMENTS = 64
 
 _FLAGS = fnmatch.DOTMATCH | fnmatch.FORCEUNIX | fnmatch.CASE
-_Segment = re.Pattern[str] | None
-"""A compiled segment; None stands for ``**``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class FileFilter:
         self._base = len(source_prefix.rpartition("/")[0]) + 1 if "/" in source_prefix else 0
         alternatives = _expand(pattern)
         self._name_patterns = tuple(_compile_segment(text) for text in alternatives if "/" not in text)
-        self._path_patterns = tuple(_compile_path(text) for text in alternatives if "/" in text)
+        self._path_patterns = _compile_paths([text for text in alternatives if "/" in text])
 
     def matches(self, key: str) -> bool:
         """Whether the pattern means the object; a folder marker is known by the name of its folder."""
@@ -71,10 +71,7 @@ class FileFilter:
         name = path.rpartition("/")[2]
         if any(compiled.fullmatch(name) for compiled in self._name_patterns):
             return True
-        if not self._path_patterns:
-            return False
-        segments = path.split("/")
-        return any(_walk(compiled, segments) for compiled in self._path_patterns)
+        return self._path_patterns is not None and self._path_patterns.match(path)
 
     def decide_file(self, key: str, size: int) -> FileChoice | None:
         """Decide about one listed object; None = the pattern does not mean it, so it is not counted at all.
@@ -128,33 +125,18 @@ def _compile_segment(text: str) -> re.Pattern[str]:
         raise _refuse(f"cannot be read near {text[:40]!r}: {error}") from error
 
 
-def _compile_path(text: str) -> tuple[_Segment, ...]:
-    segments = text.split("/")
-    if len(segments) > MAX_SEGMENTS:
-        raise _refuse(f'has {len(segments)} segments between "/"; at most {MAX_SEGMENTS} are allowed')
-    return tuple(None if segment == "**" else _compile_segment(segment) for segment in segments)
-
-
-def _walk(pattern: Sequence[_Segment], segments: Sequence[str]) -> bool:
-    """Match segments greedily: only the newest ``**`` ever needs to take one directory more."""
-    at, here = 0, 0
-    star, star_here = -1, 0
-    while here < len(segments):
-        if at < len(pattern) and pattern[at] is None:
-            star, star_here = at, here
-            at += 1
-        elif at < len(pattern) and _fits(pattern[at], segments[here]):
-            at, here = at + 1, here + 1
-        elif star >= 0:
-            star_here += 1
-            at, here = star + 1, star_here
-        else:
-            return False
-    return at == len(pattern)
-
-
-def _fits(compiled: _Segment, segment: str) -> bool:
-    return compiled is not None and compiled.fullmatch(segment) is not None
+def _compile_paths(texts: Sequence[str]) -> PathPatterns | None:
+    compiled: dict[str, Segment] = {"**": None}
+    patterns = []
+    for text in texts:
+        segments = text.split("/")
+        if len(segments) > MAX_SEGMENTS:
+            raise _refuse(f'has {len(segments)} segments between "/"; at most {MAX_SEGMENTS} are allowed')
+        for segment in segments:
+            if segment not in compiled:
+                compiled[segment] = _compile_segment(segment)
+        patterns.append([compiled[segment] for segment in segments])
+    return PathPatterns(patterns) if patterns else None
 
 
 def _refuse(problem: str) -> Stalled:

@@ -47,8 +47,19 @@ class Settings(BaseSettings):
     """Total time of one request to object storage in a connection test."""
     allow_loopback_endpoints: bool = False
     """Let Connectors' endpoints lead to loopback addresses: for storage servers on the nodes themselves. Workers too."""
-    lists_command: str = "videovector-operator files {run}"
-    """The command that prints a run's full lists; {run} and {namespace} are filled in."""
+    lists_command: str = "kubectl videovector files {name} -n {namespace}"
+    """The command that prints a run's full lists; {name} and {namespace} of the ImportJob and the id of its {run} are
+    filled in."""
+
+    # the operator's own API
+    api_host: str = "127.0.0.1"
+    """Address of the API for people's tools; a port-forward reaches the pod's own loopback."""
+    api_port: Annotated[int, Field(ge=0, le=65535)] = 8443
+    """Port of that API; 0 = it is not served."""
+    api_client_certificates: bool = True
+    """Accept client certificates of the cluster's client CA, beside bearer tokens."""
+    api_tls_directory: str | None = None
+    """Where tls.crt and tls.key of that API lie; absent = a certificate made at start."""
 
     # catalog
     catalog_dsn: SecretStr = SecretStr("")

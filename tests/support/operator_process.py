@@ -34,6 +34,7 @@ class OperatorProcess:
         self, kubeconfig: Path, dsn: str, log: Path, *, namespaces: str = "", env: Mapping[str, str] | None = None
     ) -> None:
         self.port = free_port()
+        self.api_port = free_port()
         self.log = log
         self._process: subprocess.Popen[bytes] | None = None
         self._env = {
@@ -47,6 +48,7 @@ class OperatorProcess:
             "VIDEOVECTOR_HTTP_HOST": "127.0.0.1",
             "VIDEOVECTOR_ALLOW_LOOPBACK_ENDPOINTS": "true",
             "VIDEOVECTOR_HTTP_PORT": str(self.port),
+            "VIDEOVECTOR_API_PORT": str(self.api_port),
             "VIDEOVECTOR_WORKER_IMAGE": "docker.io/local/videovector-operator:dev",
             **(env or {}),
         }

@@ -85,3 +85,10 @@ initContainer
 hook
 {{- end -}}
 {{- end -}}
+
+{{- define "videovector.apiTlsDirectory" -}}/var/run/videovector/api-tls{{- end -}}
+
+{{/* For names outside the release's namespace: releases of one name in several namespaces must not meet. */}}
+{{- define "videovector.namespaceMark" -}}
+{{- .Release.Namespace | sha256sum | trunc 6 -}}
+{{- end -}}

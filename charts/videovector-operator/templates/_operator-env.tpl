@@ -37,8 +37,17 @@
 - name: VIDEOVECTOR_ALLOW_LOOPBACK_ENDPOINTS
   value: {{ $operator.allowLoopbackEndpoints | quote }}
 - name: VIDEOVECTOR_LISTS_COMMAND
-  {{- $command := printf "kubectl -n %s exec deploy/%s -c operator -- videovector-operator files {run}" .Release.Namespace (include "videovector.fullname" .) }}
-  value: {{ $operator.listsCommand | default $command | quote }}
+  value: {{ $operator.listsCommand | default (include "videovector.listsCommand" .) | quote }}
+- name: VIDEOVECTOR_API_HOST
+  value: {{ .Values.operatorApi.host | quote }}
+- name: VIDEOVECTOR_API_PORT
+  value: {{ ternary (int64 .Values.operatorApi.port) 0 .Values.operatorApi.enabled | quote }}
+- name: VIDEOVECTOR_API_CLIENT_CERTIFICATES
+  value: {{ .Values.operatorApi.clientCertificates | quote }}
+{{- if .Values.operatorApi.tlsSecretName }}
+- name: VIDEOVECTOR_API_TLS_DIRECTORY
+  value: {{ include "videovector.apiTlsDirectory" . | quote }}
+{{- end }}
 {{ include "videovector.catalogEnv" . }}
 {{- with .Values.catalog.workerExistingSecret.name }}
 - name: VIDEOVECTOR_CATALOG_WORKER_DSN
@@ -71,4 +80,15 @@
 {{- end }}
 - name: VIDEOVECTOR_WORKER_POD_TEMPLATE
   value: {{ toJson $worker.podTemplate | quote }}
+{{- end -}}
+
+{{/* How people print a run's full lists: by the plugin, or in the operator's pod where its API is not served. */}}
+{{- define "videovector.listsCommand" -}}
+{{- if not .Values.operatorApi.enabled -}}
+{{- printf "kubectl -n %s exec deploy/%s -c operator -- videovector-operator files {run}" .Release.Namespace (include "videovector.fullname" .) -}}
+{{- else if eq .Release.Namespace "videovector-system" -}}
+kubectl videovector files {name} -n {namespace}
+{{- else -}}
+{{- printf "kubectl videovector files {name} -n {namespace} --operator-namespace %s" .Release.Namespace -}}
+{{- end -}}
 {{- end -}}

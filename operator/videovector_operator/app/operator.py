@@ -16,6 +16,7 @@ from kubernetes.aio.client.configuration import Configuration
 from videovector_operator.api.v1alpha1.connector import Connector
 from videovector_operator.api.v1alpha1.importjob import ImportJob
 from videovector_operator.api.v1alpha1.index import Index
+from videovector_operator.app.operator_api import build_api
 from videovector_operator.catalog.postgres import PostgresCatalog
 from videovector_operator.cluster.cache import CachedCluster
 from videovector_operator.cluster.kubernetes_api import KubernetesCluster
@@ -86,6 +87,9 @@ def _build_operator(settings: Settings, api: ApiClient, catalog: PostgresCatalog
         clock=utc_now,
         random_unit=random.random,
     )
+    own_api = build_api(
+        settings, api, cluster, catalog, storage=_test_options(settings), metrics=metrics, clock=utc_now
+    )
     return OperatorProcess(
         _operator_settings(settings, instance),
         api=api,
@@ -95,6 +99,7 @@ def _build_operator(settings: Settings, api: ApiClient, catalog: PostgresCatalog
         recorder=recorder,
         metrics=metrics,
         health=Health(clock=time.monotonic),
+        parts={"the operator's own API": own_api.run} if own_api is not None else {},
     )
 
 

@@ -64,6 +64,13 @@ class Metrics:
             registry=self.registry,
         )
 
+        self.own_api_requests = Counter(
+            "videovector_operator_api_requests_total",
+            "Requests to the operator's own API",
+            ("route", "code"),
+            registry=self.registry,
+        )
+
     def _register_process(self) -> None:
         self.watch_age = Gauge(
             "videovector_watch_last_event_age_seconds",
@@ -83,6 +90,10 @@ class Metrics:
         """Count one request to the Kubernetes API (code 0 = no answer)."""
         self.api_calls.labels(verb, kind, str(code)).inc()
         self.api_seconds.labels(verb).observe(seconds)
+
+    def observe_own_request(self, route: str, code: int) -> None:
+        """Count one request to the operator's own API."""
+        self.own_api_requests.labels(route, str(code)).inc()
 
     def render(self) -> bytes:
         """Text in the Prometheus exposition format."""

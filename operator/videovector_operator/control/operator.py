@@ -10,8 +10,9 @@ import asyncio
 import logging
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 from kubernetes.aio.client.api_client import ApiClient
@@ -42,6 +43,8 @@ _STOP_SECONDS = 3.0
 _WATCHERS = "watchers"
 _log = structlog.get_logger(__name__)
 
+Part = Callable[[], Coroutine[Any, Any, None]]
+
 
 @dataclass(frozen=True, slots=True)
 class OperatorSettings:
@@ -56,7 +59,7 @@ class OperatorSettings:
 
 
 class OperatorProcess:
-    """One operator process, leader or standby."""
+    """One operator process, leader or standby. ``parts`` run in both; like our own, none may end."""
 
     def __init__(
         self,
@@ -69,8 +72,10 @@ class OperatorProcess:
         recorder: EventRecorder,
         metrics: Metrics,
         health: Health,
+        parts: Mapping[str, Part] | None = None,
     ) -> None:
         self._settings = settings
+        self._more_parts = dict(parts or {})
         self._api = api
         self._cluster = cluster
         self._processor = processor
@@ -122,6 +127,7 @@ class OperatorProcess:
                 asyncio.create_task(
                     run_watchers(self._on_change, self._settings.namespaces, self._watching), name=_WATCHERS
                 ),
+                *(asyncio.create_task(part(), name=name) for name, part in self._more_parts.items()),
             ]
             await asyncio.wait(
                 [asyncio.create_task(self._watching.wait()), *parts], return_when=asyncio.FIRST_COMPLETED

@@ -33,7 +33,7 @@ _PHASES = {
 
 @dataclass(frozen=True, slots=True)
 class ListsHint:
-    """How a user gets the full lists: ``command`` has {run} and {namespace} in it."""
+    """How a user gets the full lists: ``command`` has {name}, {namespace} and {run} in it."""
 
     command: str
 
@@ -144,8 +144,12 @@ def _run_fields(
             for f in run.skipped_files[:MAX_LIST]
         ),
         "truncated_lists": truncated,
-        "full_lists": hint.command.format(run=run.run_id, namespace=run.namespace) if truncated else None,
+        "full_lists": _fill_in(hint.command, run) if truncated else None,
     }
+
+
+def _fill_in(command: str, run: RunSummary) -> str:
+    return command.format(run=run.run_id, namespace=run.namespace, name=run.name)
 
 
 def _truncated(run: RunSummary) -> tuple[str, ...]:

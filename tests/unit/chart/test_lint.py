@@ -26,6 +26,11 @@ EVERYTHING: Json = {
     "metrics": {"service": {"enabled": True}, "serviceMonitor": {"enabled": True, "labels": {"release": "prom"}}},
     "podDisruptionBudget": {"enabled": True, "maxUnavailable": "50%"},
     "networkPolicy": {"enabled": True, "metricsFrom": [{"namespaceSelector": {}}]},
+    "operatorApi": {
+        "host": "0.0.0.0",
+        "tlsSecretName": "api-tls",
+        "service": {"enabled": True, "annotations": {"a": "b"}},
+    },
     "worker": {"podTemplate": {"spec": {"nodeSelector": {"pool": "media"}}}, "env": {"AWS_REGION": "eu-central-1"}},
 }
 NAMESPACED: Json = {"watchNamespaces": ["team-a", "team-b"]}

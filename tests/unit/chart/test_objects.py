@@ -172,8 +172,32 @@ def test_network_policies_let_in_what_is_needed() -> None:
     assert workers[0]["podSelector"]["matchLabels"] == {"app.kubernetes.io/managed-by": "videovector-operator"}
 
 
+SERVED: Json = {"tlsSecretName": "api-tls", "host": "0.0.0.0", "service": {"enabled": True}}
+
+
+def test_the_api_is_found_by_its_label_and_its_port() -> None:
+    objects = render({"operatorApi": {"port": 18443}})
+    template = one(objects, "Deployment")["spec"]["template"]
+    assert template["metadata"]["labels"]["videovector.io/operator-api"] == "true"
+    ports = {port["name"]: port["containerPort"] for port in template["spec"]["containers"][0]["ports"]}
+    assert ports == {"http": 8080, "api": 18443}
+    assert not [item for item in of_kind(objects, "Service") if item["metadata"]["name"].endswith("-api")]
+
+
+def test_the_apis_service_leads_to_its_port_and_may_be_reached() -> None:
+    objects = render({"operatorApi": SERVED, "networkPolicy": {"enabled": True}})
+    service = one(objects, "Service", "vv-videovector-operator-api")["spec"]
+    template = one(objects, "Deployment")["spec"]["template"]
+    assert service["selector"].items() <= template["metadata"]["labels"].items()
+    assert [(port["port"], port["targetPort"]) for port in service["ports"]] == [(8443, "api")]
+    policy = one(objects, "NetworkPolicy", "vv-videovector-operator")["spec"]
+    assert [port["port"] for rule in policy["ingress"] for port in rule["ports"]] == [8080, 8443]
+    (volume,) = [volume for volume in template["spec"]["volumes"] if volume["name"] == "api-tls"]
+    assert volume["secret"]["secretName"] == "api-tls"
+
+
 def test_every_mount_has_its_volume_and_every_reference_its_object() -> None:
-    for values in ({}, OWN_DATABASE):
+    for values in ({}, OWN_DATABASE, {"operatorApi": SERVED}):
         objects = render(values)
         made = {(item["kind"], item["metadata"]["name"]) for item in objects}
         for owner in (item for item in objects if item["kind"] in ("Deployment", "StatefulSet", "Job")):

@@ -54,6 +54,9 @@ def nested(path: str, value: object) -> Json:
         ("metrics.serviceMonitor.interval", "30"),
         ("podDisruptionBudget.maxUnavailable", "half"),
         ("networkPolicy.enabled", "yes"),
+        ("operatorApi.port", 0),
+        ("operatorApi.host", ""),
+        ("operatorApi.clientCertificates", "yes"),
     ],
 )
 def test_bad_value_is_refused_by_its_name(path: str, value: object) -> None:
@@ -81,6 +84,9 @@ def test_misspelt_or_unfit_name_is_refused(values: Json, named: str) -> None:
         (nested("catalog.postgresql.enabled", False), ("catalog.existingSecret.name", "catalog.postgresql.enabled=true")),
         (nested("catalog.migration.mode", "hook"), ("catalog.migration.mode=hook", "catalog.migration.mode=auto")),
         (nested("metrics.serviceMonitor.enabled", True), ("metrics.service.enabled=true",)),
+        (nested("operatorApi", {"service": {"enabled": True}, "enabled": False}), ("operatorApi.enabled=true",)),
+        (nested("operatorApi.service.enabled", True), ("operatorApi.tlsSecretName",)),
+        (nested("operatorApi", {"service": {"enabled": True}, "tlsSecretName": "a"}), ("operatorApi.host=0.0.0.0",)),
         (nested("serviceAccount.create", False), ("serviceAccount.create", "serviceAccount.name")),
     ],
 )  # fmt: skip

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+import yaml
 
-from tests.support.helm import NAMESPACE, OWN_DATABASE, Json, merge, of_kind, one, render
+from tests.support.helm import CHART, IMAGE, NAMESPACE, OWN_DATABASE, Json, merge, of_kind, one, render, run_helm
 from videovector_operator.api.kinds import KINDS
 from videovector_operator.cluster.port import RESOURCES
 
@@ -25,6 +26,10 @@ OPERATOR_RULES = [
     ([""], ["secrets"], ["get", "list", "watch", "create"]),
     ([""], ["configmaps", "serviceaccounts"], ["get"]),
     ([""], ["events"], ["get", "create", "patch"]),
+]
+API_RULES = [
+    (["authentication.k8s.io"], ["tokenreviews"], ["create"]),
+    (["authorization.k8s.io"], ["subjectaccessreviews"], ["create"]),
 ]
 ALLOWED_VOLUMES = {"configMap", "emptyDir", "persistentVolumeClaim", "secret"}
 
@@ -69,17 +74,18 @@ def test_operators_rights_everywhere() -> None:
     objects = render()
     role = one(objects, "ClusterRole", "vv-videovector-operator")
     assert _rules(role) == OPERATOR_RULES
-    binding = one(objects, "ClusterRoleBinding")
+    binding = one(objects, "ClusterRoleBinding", "vv-videovector-operator")
     assert binding["roleRef"] == {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", **_named(role)}
     assert binding["subjects"] == [_operator()]
 
 
 def test_operators_rights_in_watched_namespaces_only() -> None:
     objects = render({"watchNamespaces": ["team-a", "team-b"]})
-    assert not of_kind(objects, "ClusterRoleBinding")
-    roles = {item["metadata"]["namespace"]: item for item in of_kind(objects, "Role") if "lease" not in _name(item)}
+    assert [_name(item) for item in of_kind(objects, "ClusterRoleBinding")] == [_name(_api_role(objects))]
+    named = "vv-videovector-operator"
+    roles = {item["metadata"]["namespace"]: item for item in of_kind(objects, "Role") if _name(item) == named}
     assert roles.keys() == {"team-a", "team-b"}
-    bindings = {item["metadata"]["namespace"]: item for item in of_kind(objects, "RoleBinding")}
+    bindings = {item["metadata"]["namespace"]: item for item in of_kind(objects, "RoleBinding") if _name(item) == named}
     for namespace, role in roles.items():
         assert _rules(role) == OPERATOR_RULES
         assert bindings[namespace]["subjects"] == [_operator()]
@@ -127,7 +133,7 @@ def test_no_wildcards_and_no_deletion(values: Json) -> None:
 
 
 def test_rights_cover_every_kind_that_the_operator_calls() -> None:
-    granted = {resource for _, resources, _ in OPERATOR_RULES for resource in resources}
+    granted = {resource for _, resources, _ in (*OPERATOR_RULES, *API_RULES) for resource in resources}
     assert {path.plural for path in RESOURCES.values()} <= granted
 
 
@@ -138,10 +144,57 @@ def test_users_roles_extend_the_built_in_ones() -> None:
     edit = one(objects, "ClusterRole", "vv-videovector-operator-edit")
     assert _aggregated(view) == {"view", "edit", "admin"}
     assert _aggregated(edit) == {"edit", "admin"}
-    assert _rules(view) == [(["videovector.io"], kinds, ["get", "list", "watch"])]
+    assert _rules(view) == [
+        (["videovector.io"], kinds, ["get", "list", "watch"]),
+        (["videovector.io"], ["connectors/browse", "importjobs/files"], ["get"]),
+    ]
     assert _rules(edit) == [(["videovector.io"], kinds, ["create", "update", "patch", "delete", "deletecollection"])]
     without = render({"rbac": {"aggregateToUserRoles": False}})
-    assert [_name(role) for role in of_kind(without, "ClusterRole")] == ["vv-videovector-operator"]
+    left = {_name(role) for role in of_kind(without, "ClusterRole")}
+    assert left == {"vv-videovector-operator", _name(_api_role(without))}
+
+
+@pytest.mark.parametrize("values", VARIANTS.values(), ids=VARIANTS)
+def test_the_api_asks_about_people_everywhere_and_reads_one_configmap(values: Json) -> None:
+    objects = render(values)
+    role = _api_role(objects)
+    assert _rules(role) == API_RULES
+    binding = one(objects, "ClusterRoleBinding", _name(role))
+    assert (binding["roleRef"]["name"], binding["subjects"]) == (_name(role), [_operator()])
+    (reader,) = [item for item in of_kind(objects, "RoleBinding") if item["metadata"]["namespace"] == "kube-system"]
+    assert (reader["roleRef"]["kind"], reader["roleRef"]["name"]) == (
+        "Role",
+        "extension-apiserver-authentication-reader",
+    )
+    assert reader["subjects"] == [_operator()]
+
+
+def test_releases_of_one_name_do_not_share_what_has_no_namespace() -> None:
+    def names(namespace: str) -> set[str]:
+        arguments = ("template", "vv", str(CHART), "--namespace", namespace, "--kube-version", "1.34.0")
+        done = run_helm(*arguments, values=merge(IMAGE, {"watchNamespaces": ["team"]}))
+        objects = [item for item in yaml.safe_load_all(done.stdout) if item]
+        return {_name(item) for item in objects if "-api-" in _name(item) or "-ca-" in _name(item)}
+
+    assert len(names("one")) == 2
+    assert not names("one") & names("two")
+
+
+def test_without_the_api_its_rights_are_gone() -> None:
+    objects = render({"operatorApi": {"enabled": False}, "watchNamespaces": ["team-a"]})
+    assert not of_kind(objects, "ClusterRoleBinding")
+    assert not [item for item in of_kind(objects, "RoleBinding") if item["metadata"]["namespace"] == "kube-system"]
+    assert not [item for item in of_kind(objects, "Role") if _name(item).endswith("-cli")]
+    container = one(objects, "Deployment")["spec"]["template"]["spec"]["containers"][0]
+    assert [port["name"] for port in container["ports"]] == ["http"]
+    kept = render({"operatorApi": {"clientCertificates": False}})
+    assert not [item for item in of_kind(kept, "RoleBinding") if item["metadata"]["namespace"] == "kube-system"]
+
+
+def test_users_of_the_plugin_may_reach_the_operators_pods_and_nothing_else() -> None:
+    role = one(render(), "Role", "vv-videovector-operator-cli")
+    assert role["metadata"]["namespace"] == NAMESPACE
+    assert _rules(role) == [([""], ["pods"], ["get", "list"]), ([""], ["pods/portforward"], ["create"])]
 
 
 def test_roles_can_be_given_by_other_means() -> None:
@@ -149,6 +202,11 @@ def test_roles_can_be_given_by_other_means() -> None:
     objects = render(merge(values, {"rbac": {"aggregateToUserRoles": False}}))
     assert not {"Role", "ClusterRole", "RoleBinding", "ServiceAccount"} & {item["kind"] for item in objects}
     assert one(objects, "Deployment")["spec"]["template"]["spec"]["serviceAccountName"] == "given"
+
+
+def _api_role(objects: list[Json]) -> Json:
+    (role,) = [item for item in of_kind(objects, "ClusterRole") if "-api-" in _name(item)]
+    return role
 
 
 def _rules(role: Json) -> list[tuple[list[str], list[str], list[str]]]:

@@ -35,6 +35,10 @@ CASES: dict[str, tuple[Json, Any]] = {
     "storage_timeout_seconds": ({"operator": {"storageTimeoutSeconds": 2.5}}, 2.5),
     "allow_loopback_endpoints": ({"operator": {"allowLoopbackEndpoints": True}}, True),
     "lists_command": ({"operator": {"listsCommand": "show {run}"}}, "show {run}"),
+    "api_host": ({"operatorApi": {"host": "0.0.0.0"}}, "0.0.0.0"),
+    "api_port": ({"operatorApi": {"port": 18443}}, 18443),
+    "api_client_certificates": ({"operatorApi": {"clientCertificates": False}}, False),
+    "api_tls_directory": ({"operatorApi": {"tlsSecretName": "api-tls"}}, "/var/run/videovector/api-tls"),
     "catalog_pool_size": ({"catalog": {"poolSize": 9}}, 9),
     "worker_image": ({"worker": {"image": "x/y:z"}}, "x/y:z"),
     "worker_image_pull_policy": ({"worker": {"imagePullPolicy": "Always"}}, "Always"),
@@ -78,9 +82,15 @@ def test_workers_use_the_operators_image_by_default(settings_of: Callable[[Json]
 
 
 def test_lists_command_finds_the_operator(settings_of: Callable[[Json], Settings]) -> None:
-    command = settings_of({}).lists_command
-    assert command.startswith("kubectl -n media-system exec deploy/vv-videovector-operator ")
-    assert "{run}" in command
+    command = "kubectl videovector files {name} -n {namespace} --operator-namespace media-system"
+    assert settings_of({}).lists_command == command
+    without = settings_of({"operatorApi": {"enabled": False}}).lists_command
+    assert without.startswith("kubectl -n media-system exec deploy/vv-videovector-operator ")
+    assert "{run}" in without
+
+
+def test_the_api_can_be_left_out(settings_of: Callable[[Json], Settings]) -> None:
+    assert settings_of({"operatorApi": {"enabled": False}}).api_port == 0
 
 
 def test_secrets_come_by_reference_only() -> None:

@@ -150,6 +150,16 @@ class Exchange:
                 delay = 0.0
             await self._sleep(delay)
 
+    async def pause(self, tries: int, error: Throttled | Unavailable) -> None:
+        """Wait as between two tries of `send`, for work whose next try is another request; ``tries`` were made.
+
+        Raises ``error`` when there were enough, or when the server asks for more time than a call may take.
+        """
+        delay = self._delay(tries, error)
+        if tries >= self._attempts or delay >= self._total:
+            raise error
+        await self._sleep(delay)
+
     async def _wait_for_turn(self) -> float:
         """Wait until the pace allows one more request; returns the seconds that it took."""
         if self._pace is None:

@@ -22,15 +22,16 @@ from videovector_operator.storage.transport import GuardedResolver, NotConnected
 _LONGEST_IDLE_SECONDS = 15.0
 """Servers close idle connections after 20 seconds or more; one that is older is not worth the risk."""
 _HAPPY_EYEBALLS_SECONDS = 0.25
-_COMMON_HEADERS = "accept-encoding: identity\r\nuser-agent: videovector-operator\r\n"
+_COMMON_HEADERS = {"accept-encoding": "identity", "user-agent": "videovector-operator"}
 
 
 def build_head(method: str, target: str, headers: Mapping[str, str]) -> bytes:
     """Build a request without a body; ``target`` goes on the wire as it is. Raises ValueError when a value breaks a line."""
-    values = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
-    if values.count("\n") != len(headers) or values.count("\r") != len(headers) or "\0" in values:
+    fields = {**_COMMON_HEADERS, **headers}
+    values = "".join([f"{name}: {value}\r\n" for name, value in fields.items()])
+    if values.count("\n") != len(fields) or values.count("\r") != len(fields) or "\0" in values:
         raise ValueError("a header's value holds a line break")
-    return f"{method} {target} HTTP/1.1\r\n{values}{_COMMON_HEADERS}\r\n".encode()
+    return f"{method} {target} HTTP/1.1\r\n{values}\r\n".encode()
 
 
 class ConnectionPool:

@@ -24,6 +24,12 @@ BOUNDS = Bounds((200, 206), skip=0, keep=100, keep_refused=50)
 HEAD = build_head("GET", "/b/a//../x%20y", {"host": "stub"})
 
 
+def test_headers_of_a_request_replace_the_common_ones() -> None:
+    head = build_head("GET", "/x", {"host": "stub", "accept-encoding": "gzip"}).decode().split("\r\n")
+    assert [line for line in head if line.startswith("accept-encoding")] == ["accept-encoding: gzip"]
+    assert "accept-encoding: identity" in HEAD.decode()
+
+
 def build_pool(
     origin: str, *, connections: int = 4, silence: float = 5.0, tls: ssl.SSLContext | None = None
 ) -> ConnectionPool:

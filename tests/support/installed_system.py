@@ -186,7 +186,11 @@ def installed(cluster: DevCluster, modules: Sequence[str]) -> Iterator[Installed
     with PostgresServer("e2e-postgres") as postgres, VersityGateway("e2e-s3") as gateway, SlowProxy(gateway) as proxy:
         dsn = postgres.create_database(session.replace("-", "_"))
         operator = {"httpPort": free_port(), "allowLoopbackEndpoints": True}
-        values = {"operator": operator, "worker": {"resources": {"requests": {"cpu": "10m"}}}}
+        values = {
+            "operator": operator,
+            "operatorApi": {"port": free_port()},
+            "worker": {"resources": {"requests": {"cpu": "10m"}}},
+        }
         wanted = release.Release(
             session, system_namespace, ensure_on_node(cluster.control), tuple(names.values()), dsn, values
         )

@@ -19,7 +19,7 @@ from tools.testservers.versitygw import VersityGateway
 
 CLUSTER = "demo"
 # Documented in README.md; where somebody else listens already, another free port is taken and kept.
-S3_PORT, POSTGRES_PORT, OPERATOR_PORT = 29100, 29132, 29180
+S3_PORT, POSTGRES_PORT, OPERATOR_PORT, API_PORT = 29100, 29132, 29180, 29190
 
 
 def up() -> Site:
@@ -36,7 +36,8 @@ def up() -> Site:
     kube = Kube(build.program("kubectl"), build.program("helm"), str(cluster.layout.kubeconfig))
     storage = Storage(gateway.endpoint, gateway.access_key, gateway.secret_key)
     # The servers of this machine are on its loopback, which the pods share.
-    values = {"operator": {"httpPort": _operator_port(), "allowLoopbackEndpoints": True}}
+    operator = {"httpPort": _kept_port("operator-port", OPERATOR_PORT), "allowLoopbackEndpoints": True}
+    values = {"operator": operator, "operatorApi": {"port": _kept_port("api-port", API_PORT)}}
     return Site(kube, image, storage, database.dsn, values)
 
 
@@ -56,12 +57,12 @@ def _free(server: Server, port: int) -> int | None:
     return port if server.running or _is_free(port) else None
 
 
-def _operator_port() -> int:
-    """Pods share this machine's network: the operator needs a port too, the same one at every upgrade."""
-    note = STATE / "operator-port.json"
+def _kept_port(name: str, first: int) -> int:
+    """Pods share this machine's network: the operator needs ports too, the same ones at every upgrade."""
+    note = STATE / f"{name}.json"
     if note.exists():
         return int(json.loads(note.read_text()))
-    port = OPERATOR_PORT
+    port = first
     while not _is_free(port):
         port += 1
     note.write_text(json.dumps(port))

@@ -24,11 +24,12 @@ def test_a_database_of_ones_own_replaces_the_charts() -> None:
 
 @pytest.mark.parametrize("dsn", [None, "postgresql://somewhere/db"])
 def test_the_chart_takes_them(dsn: str | None) -> None:
-    wanted = Release("r", "n", IMAGE, watch=("demo",), dsn=dsn, values={"operator": {"httpPort": 29180}})
+    values = {"operator": {"httpPort": 29180}, "operatorApi": {"port": 29190}}
+    wanted = Release("r", "n", IMAGE, watch=("demo",), dsn=dsn, values=values)
     deployment = one(render(build_values(wanted, with_crds=True)), "Deployment")
     [container] = deployment["spec"]["template"]["spec"]["containers"]
     assert container["image"] == IMAGE
-    assert container["ports"] == [{"name": "http", "containerPort": 29180}]
+    assert {port["name"]: port["containerPort"] for port in container["ports"]} == {"http": 29180, "api": 29190}
 
 
 def test_a_releases_own_values_win() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import assert_never
@@ -37,6 +38,7 @@ ALL_KEYS = (*S3_KEYS, *S3_OPTIONAL, GCS_KEY, *AZURE_KEYS)
 _S3_WANTED = "accessKeyId and secretAccessKey (and, optionally, sessionToken)"
 _LONGEST_BYTES = 64 * 1024
 _GCS_FIELDS = ("client_email", "private_key_id", "private_key")
+_PEM_KEY = re.compile(r"-----BEGIN (RSA )?PRIVATE KEY-----\s[A-Za-z0-9+/=\s]++-----END (RSA )?PRIVATE KEY-----")
 
 
 def wanted_keys(source: Source) -> str:
@@ -92,8 +94,8 @@ def _parse_gcs(values: Mapping[str, bytes], secret: str) -> GcsServiceAccount:
     if absent:
         message = f"its field{'s' if len(absent) > 1 else ''} {' and '.join(absent)} {'are' if len(absent) > 1 else 'is'} missing"
         raise _invalid(secret, GCS_KEY, f"{message}: download the key file again")
-    private_key = str(fields["private_key"])
-    if "-----BEGIN" not in private_key or "PRIVATE KEY-----" not in private_key:
+    private_key = str(fields["private_key"]).strip()
+    if not _PEM_KEY.fullmatch(private_key):
         raise _invalid(secret, GCS_KEY, "its field private_key is not a PEM private key: download the key file again")
     return GcsServiceAccount(str(fields["client_email"]), str(fields["private_key_id"]), private_key)
 
@@ -150,16 +152,19 @@ def _check_sas(text: str, secret: str) -> str:
 
 
 def _text(values: Mapping[str, bytes], name: str, secret: str) -> str:
-    """The value as text, "" when absent; the newline that ``echo`` leaves at the end of many Secrets is taken off."""
+    """The value as text, "" when absent; what editors and ``echo`` leave at the ends of Secrets (byte order mark, newline) is
+    taken off."""
     value = values.get(name, b"")
     if len(value) > _LONGEST_BYTES:
         raise _invalid(secret, name, f"it is longer than {_LONGEST_BYTES // 1024} KiB")
     try:
-        text = value.decode("utf-8").strip()
+        text = value.decode("utf-8-sig").strip()
     except UnicodeDecodeError:
         raise _invalid(secret, name, "it is not UTF-8 text: write the key again") from None
-    if name != GCS_KEY and any(ord(char) < 32 or ord(char) == 127 for char in text):
-        raise _invalid(secret, name, "it holds a line break or another control character: write the key again")
+    if name != GCS_KEY and any(not " " <= char <= "~" for char in text):
+        raise _invalid(
+            secret, name, "it holds a line break or another character that no such key has: write the key again"
+        )
     return text
 
 

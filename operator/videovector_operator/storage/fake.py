@@ -16,7 +16,12 @@ from typing import Literal
 from urllib.parse import quote
 
 from videovector_operator.errors import AccessDenied, AlreadyExists, Changed, Invalid, NotFound, StorageError
-from videovector_operator.storage.object_key import refuse_bad_expiry, refuse_bad_key, refuse_bad_prefix
+from videovector_operator.storage.object_key import (
+    refuse_bad_content_type,
+    refuse_bad_expiry,
+    refuse_bad_key,
+    refuse_bad_prefix,
+)
 from videovector_operator.storage.port import (
     AccessReport,
     Action,
@@ -137,6 +142,7 @@ class FakeStorage:
     ) -> ObjectInfo:
         """Store a stream; see the port."""
         refuse_bad_key(key)
+        refuse_bad_content_type(content_type)
         self._enter("write", key, Action.WRITE)
         data = b"".join([chunk async for chunk in chunks])
         self._refuse_present(key, if_absent=if_absent)

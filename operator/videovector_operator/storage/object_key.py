@@ -6,12 +6,14 @@ Keys and prefixes may come from users: ``..``, slashes and percent signs in them
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 from videovector_operator.errors import Invalid
 
 _LONGEST_BYTES = 1024
 _SHOWN = 64
+_CONTENT_TYPE = re.compile(r"[\x20-\x7e]{1,255}")
 _LONGEST_EXPIRY = timedelta(days=7)
 
 
@@ -36,3 +38,9 @@ def refuse_bad_expiry(expires: timedelta) -> None:
     """Raise Invalid when a URL cannot be valid for so long; the longest that all providers allow is 7 days."""
     if not timedelta(seconds=1) <= expires <= _LONGEST_EXPIRY:
         raise Invalid(f"A URL can be valid for 1 second to 7 days, not for {expires}")
+
+
+def refuse_bad_content_type(content_type: str) -> None:
+    """Raise Invalid for what no header can hold."""
+    if not _CONTENT_TYPE.fullmatch(content_type):
+        raise Invalid(f"A content type must be plain text of at most 255 characters, not {content_type[:_SHOWN]!r}")

@@ -2,7 +2,8 @@
 
 The hot paths (listing, ranged reads of very many objects) cost a tenth of what an SDK client takes.
 The pieces: `s3_address` where, `s3_dialect` (with `s3_sign` and `s3_credentials`) as whom, `exchange` how (over `transport`, and
-over `pool` + `connection` for ranged reads), `s3_list` what, `s3_errors` what went wrong.
+over `pool` + `connection` for ranged reads); `s3_list`, `s3_object`, `s3_write`, `s3_copy` and `s3_multipart`, `s3_presign` what;
+`s3_errors` what went wrong.
 """
 
 from __future__ import annotations
@@ -10,19 +11,27 @@ from __future__ import annotations
 import asyncio
 import functools
 import random
-import re
+import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
-from videovector_operator.errors import AccessDenied, Invalid, Unavailable
+from videovector_operator.errors import Invalid, NotFound
 from videovector_operator.storage.access import probe_access
 from videovector_operator.storage.exchange import Exchange, Limits
-from videovector_operator.storage.object_key import refuse_bad_key, refuse_bad_prefix
+from videovector_operator.storage.object_key import (
+    refuse_bad_content_type,
+    refuse_bad_expiry,
+    refuse_bad_key,
+    refuse_bad_prefix,
+)
 from videovector_operator.storage.port import AccessReport, Action, ListPage, ObjectInfo, S3Source, StorageOptions
-from videovector_operator.storage.request import Reply, Request
+from videovector_operator.storage.ranges import ACCEPTED, decode_range
+from videovector_operator.storage.request import Request
 from videovector_operator.storage.s3_address import Address, build_address
+from videovector_operator.storage.s3_copy import Copy, copy_object
 from videovector_operator.storage.s3_credentials import (
     AmbientCredentials,
     BotocoreChain,
@@ -30,10 +39,11 @@ from videovector_operator.storage.s3_credentials import (
     FixedCredentials,
 )
 from videovector_operator.storage.s3_dialect import S3Dialect
-from videovector_operator.storage.s3_list import list_pages, parse_etag
-from videovector_operator.storage.s3_sign import encode_key
+from videovector_operator.storage.s3_list import list_pages
+from videovector_operator.storage.s3_object import look_up, path_of
+from videovector_operator.storage.s3_presign import presign_get
+from videovector_operator.storage.s3_write import Target, write_object
 
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 _REMEDIES = {
     Action.LIST: "allow s3:ListBucket on the bucket",
     Action.READ: "allow s3:GetObject on the bucket's objects",
@@ -46,10 +56,21 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
+def _make_mark() -> str:
+    return secrets.token_hex(16)
+
+
+class _Opened(NamedTuple):
+    http: Exchange
+    dialect: S3Dialect
+    address: Address
+    credentials: CredentialsProvider
+
+
 class S3Storage:
     """One S3 bucket. Nothing is checked or connected before the first request; a bad endpoint is Invalid then.
 
-    ``clock``, ``jitter`` and ``sleep`` are for tests; ``credentials`` replaces what ``source`` says.
+    ``clock``, ``jitter``, ``sleep`` and ``make_mark`` (a unique word) are for tests; ``credentials`` replaces what ``source`` says.
     """
 
     def __init__(
@@ -62,6 +83,7 @@ class S3Storage:
         clock: Callable[[], datetime] = _now,
         jitter: Callable[[], float] = random.random,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        make_mark: Callable[[], str] = _make_mark,
     ) -> None:
         self._source = source
         self._options = options or StorageOptions()
@@ -70,7 +92,8 @@ class S3Storage:
         self._clock = clock
         self._jitter = jitter
         self._sleep = sleep
-        self._opened: tuple[Exchange, S3Dialect, Address] | None = None
+        self._make_mark = make_mark
+        self._opened: dict[str, _Opened] = {}
         self._closed = False
 
     async def list_pages(
@@ -79,22 +102,16 @@ class S3Storage:
         """Yield the pages of a listing; see the port."""
         refuse_bad_prefix(prefix)
         refuse_bad_prefix(start_after, "key")
-        http, _, address = self._open()
-        pages = list_pages(http, address, prefix, recursive=recursive, start_after=start_after, page_size=page_size)
+        opened = self._open()
+        pages = list_pages(
+            opened.http, opened.address, prefix, recursive=recursive, start_after=start_after, page_size=page_size
+        )
         async for page in pages:
             yield page
 
     async def stat(self, key: str) -> ObjectInfo:
         """Look one object up; see the port."""
-        request = Request("HEAD", f"look up object {key!r}", path=_path(key))
-        try:
-            return await self._open()[0].send(request, lambda reply: _decode_stat(key, reply.headers))
-        except (AccessDenied, Invalid) as error:
-            if error.code:
-                raise
-            # A refused HEAD has no body and so no code; the first byte's GET needs the same right and says why.
-            await self.read_range(key, 0, 1)
-            raise
+        return (await look_up(self._open().http, key)).info
 
     async def read_range(self, key: str, start: int, length: int, *, fingerprint: str | None = None) -> bytes:
         """Read part of an object; see the port. Raises AccessDenied with code InvalidObjectState for archived objects."""
@@ -108,14 +125,69 @@ class S3Storage:
         request = Request(
             "GET",
             f"read object {key!r}",
-            path=_path(key),
+            path=path_of(key),
             headers=headers,
             skip=start,
             keep=length,
-            accepted=(206, 200, 416),
+            accepted=ACCEPTED,
             lean=True,
         )
-        return await self._open()[0].send(request, lambda reply: _decode_range(key, start, length, reply))
+        return await self._open().http.send(request, lambda reply: decode_range(key, start, length, reply))
+
+    async def write(
+        self,
+        key: str,
+        chunks: AsyncIterable[bytes],
+        *,
+        content_type: str = "application/octet-stream",
+        if_absent: bool = False,
+    ) -> ObjectInfo:
+        """Store an object from a stream; see the port. ``modified_at`` is the time of the server's answer."""
+        refuse_bad_key(key)
+        refuse_bad_content_type(content_type)
+        opened = self._open()
+        target = Target(key, content_type, if_absent, self._make_mark(), opened.dialect.now)
+        return await write_object(opened.http, target, chunks)
+
+    async def copy(
+        self,
+        key: str,
+        target: str,
+        *,
+        from_bucket: str | None = None,
+        fingerprint: str | None = None,
+        if_absent: bool = False,
+    ) -> ObjectInfo:
+        """Copy an object on the server; see the port."""
+        opened = self._open()
+        source = self._open(from_bucket)
+        plan = Copy(
+            source.http,
+            opened.http,
+            source.address.bucket,
+            key,
+            target,
+            if_absent=if_absent,
+            mark=self._make_mark(),
+            now=opened.dialect.now,
+        )
+        return await copy_object(plan, fingerprint)
+
+    async def delete(self, key: str) -> None:
+        """Delete an object; see the port."""
+        request = Request("DELETE", f"delete object {key!r}", path=path_of(key), accepted=(204, 200))
+        try:
+            await self._open().http.send(request, lambda _: None)
+        except NotFound as error:
+            if error.code == "NoSuchBucket":
+                raise
+
+    async def presign(self, key: str, *, expires: timedelta) -> str:
+        """Make a URL for reading; see the port. It ends with the credentials, when they are temporary."""
+        refuse_bad_expiry(expires)
+        opened = self._open()
+        credentials = await opened.credentials.current()
+        return presign_get(opened.address, key, credentials, expires=expires, now=opened.dialect.now())
 
     async def test_access(self, *, write_prefix: str | None = None, sample_size: int = 10) -> AccessReport:
         """Try what the credentials may do; see the port."""
@@ -124,27 +196,32 @@ class S3Storage:
     async def close(self) -> None:
         """Close connections; see the port."""
         self._closed = True
-        if self._opened is not None:
-            await self._opened[0].close()
+        for opened in self._opened.values():
+            await opened.http.close()
 
-    def _open(self) -> tuple[Exchange, S3Dialect, Address]:
+    def _open(self, bucket: str | None = None) -> _Opened:
+        """Open the bucket, or another one of the same server (its host may be another), once."""
         if self._closed:
             raise Invalid(f"The storage of bucket '{self._source.bucket}' was closed and cannot be used any more")
-        if self._opened is None:
-            address = build_address(self._source, self._options.endpoints)
-            credentials = self._credentials or _build_credentials(self._source)
-            dialect = S3Dialect(address, credentials, self._clock)
-            http = Exchange(
-                address.place,
-                dialect,
-                self._limits,
-                self._options,
-                self._source.ca_bundle,
-                jitter=self._jitter,
-                sleep=self._sleep,
-            )
-            self._opened = (http, dialect, address)
-        return self._opened
+        name = bucket or self._source.bucket
+        if name not in self._opened:
+            self._opened[name] = self._connect(replace(self._source, bucket=name))
+        return self._opened[name]
+
+    def _connect(self, source: S3Source) -> _Opened:
+        address = build_address(source, self._options.endpoints)
+        credentials = self._credentials or _build_credentials(source)
+        dialect = S3Dialect(address, credentials, self._clock)
+        http = Exchange(
+            address.place,
+            dialect,
+            self._limits,
+            self._options,
+            source.ca_bundle,
+            jitter=self._jitter,
+            sleep=self._sleep,
+        )
+        return _Opened(http, dialect, address, credentials)
 
 
 def _build_credentials(source: S3Source) -> CredentialsProvider:
@@ -157,42 +234,3 @@ def _build_credentials(source: S3Source) -> CredentialsProvider:
 def _ambient_chain() -> BotocoreChain:
     """One chain a process: the environment has one identity, however many buckets are opened with it."""
     return BotocoreChain()
-
-
-def _path(key: str) -> str:
-    """Encode a key for the request line. Raises Invalid for keys that no S3 object can have."""
-    refuse_bad_key(key)
-    return f"/{encode_key(key)}"
-
-
-def _decode_stat(key: str, headers: Mapping[str, str]) -> ObjectInfo:
-    storage_class = headers.get("x-amz-storage-class", "")
-    try:
-        return ObjectInfo(
-            key,
-            int(headers["content-length"]),
-            parse_etag(headers["etag"]),
-            parsedate_to_datetime(headers["last-modified"]).astimezone(UTC),
-            "" if storage_class == "STANDARD" else storage_class,
-        )
-    except (KeyError, ValueError):
-        raise Invalid(f"The answer to looking up object {key!r} is not S3's: check the endpoint") from None
-
-
-def _decode_range(key: str, start: int, length: int, reply: Reply) -> bytes:
-    """Check that the reply is the asked slice. Raises Unavailable when it is short, Invalid when it is another one."""
-    if reply.status == 416:
-        return b""
-    if reply.status == 200:
-        # The server ignores ranges: the transport has cut the slice out.
-        return reply.body
-    match = _CONTENT_RANGE.match(reply.headers.get("content-range", ""))
-    if match is None:
-        raise Invalid(f"The answer to reading object {key!r} does not say which bytes it holds: check the endpoint")
-    first, last, size = int(match[1]), int(match[2]), match[3]
-    end = start + length - 1 if size == "*" else min(start + length, int(size)) - 1
-    if first != start or last > end:
-        raise Invalid(f"The server sent other bytes of object {key!r} than asked for ({first}-{last})")
-    if (last < end and size != "*") or len(reply.body) != last - first + 1:
-        raise Unavailable(f"The server sent too few bytes of object {key!r} ({len(reply.body)})")
-    return reply.body

@@ -28,6 +28,11 @@ def encode_query(params: Mapping[str, str]) -> str:
     return "&".join(f"{name}={value}" for name, value in pairs)
 
 
+def build_stamp(now: datetime) -> str:
+    """Write a UTC time as AWS does (20260102T030405Z), six times faster than strftime."""
+    return f"{now.isoformat()[:19].replace('-', '').replace(':', '')}Z"
+
+
 class SignedParts(NamedTuple):
     """What is signed beside the headers; ``path`` and ``query`` as sent (see `encode_key`, `encode_query`)."""
 
@@ -53,8 +58,7 @@ class Signer:
         ``headers`` have lowercase names, include ``host``, and are all signed; ``now`` is UTC.
         """
         method, path, query, payload_sha256 = parts
-        # Six times faster than strftime.
-        stamp = f"{now.isoformat()[:19].replace('-', '').replace(':', '')}Z"
+        stamp = build_stamp(now)
         signed = {**headers, "x-amz-content-sha256": payload_sha256, "x-amz-date": stamp}
         if credentials.session_token:
             signed["x-amz-security-token"] = credentials.session_token
@@ -66,12 +70,16 @@ class Signer:
         scope = f"{day}/{self._region}/s3/aws4_request"
         digest = hashlib.sha256(canonical.encode()).hexdigest()
         text = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{digest}"
-        signature = hmac.digest(self._signing_key(credentials, day), text.encode(), "sha256").hex()
+        signature = self.sign_text(text, credentials, day)
         signed["authorization"] = (
             f"AWS4-HMAC-SHA256 Credential={credentials.access_key_id}/{scope}, "
             f"SignedHeaders={name_list}, Signature={signature}"
         )
         return signed
+
+    def sign_text(self, text: str, credentials: StaticCredentials, day: str) -> str:
+        """Return the signature of a string to sign; ``day`` is YYYYMMDD."""
+        return hmac.digest(self._signing_key(credentials, day), text.encode(), "sha256").hex()
 
     def _signing_key(self, credentials: StaticCredentials, day: str) -> bytes:
         key_of = (credentials.secret_access_key, day)

@@ -1,0 +1,100 @@
+"""One S3 object as the headers of replies describe it; its key on the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import NamedTuple
+
+from videovector_operator.errors import AccessDenied, Invalid
+from videovector_operator.storage.exchange import Exchange
+from videovector_operator.storage.object_key import refuse_bad_key
+from videovector_operator.storage.port import ObjectInfo
+from videovector_operator.storage.request import Reply, Request
+from videovector_operator.storage.s3_list import parse_etag
+from videovector_operator.storage.s3_sign import encode_key
+
+_CHECKSUMS = ("crc64nvme", "crc32c", "sha256", "crc32", "sha1")
+
+
+class Found(NamedTuple):
+    """An object that was looked up, with all that the server says of it."""
+
+    info: ObjectInfo
+    headers: Mapping[str, str]
+
+
+def path_of(key: str) -> str:
+    """Encode a key for the request line. Raises Invalid for keys that no object can have."""
+    refuse_bad_key(key)
+    return f"/{encode_key(key)}"
+
+
+async def look_up(http: Exchange, key: str) -> Found:
+    """HEAD one object. Raises NotFound."""
+    action = f"look up object {key!r}"
+    path = path_of(key)
+
+    def decode(reply: Reply) -> Found:
+        return _decode_found(key, reply.headers)
+
+    try:
+        return await http.send(Request("HEAD", action, path=path, headers={"x-amz-checksum-mode": "ENABLED"}), decode)
+    except (AccessDenied, Invalid) as error:
+        if error.code:
+            raise
+        # A refused HEAD has no body and so no code; the first byte's GET needs the same right and says why.
+        first = Request("GET", action, path=path, headers={"range": "bytes=0-0"}, keep=1, accepted=(200, 206, 416))
+        await http.send(first, lambda _: None)
+        raise
+
+
+def decode_written(key: str, size: int, content_type: str, headers: Mapping[str, str], now: datetime) -> ObjectInfo:
+    """Describe an object from the reply to its PUT: the time is that of the reply. Raises Invalid when there is no ETag."""
+    if not headers.get("etag"):
+        raise not_s3(f"writing object {key!r}")
+    checksum = parse_checksum(lambda name: headers.get(f"x-amz-checksum-{name}"))
+    return ObjectInfo(
+        key, size, parse_etag(headers["etag"]), parse_date(headers, now), content_type=content_type, checksum=checksum
+    )
+
+
+def parse_date(headers: Mapping[str, str], now: datetime) -> datetime:
+    """Read the server's clock; ``now`` stands in for a server that does not say it."""
+    try:
+        return parsedate_to_datetime(headers["date"]).astimezone(UTC)
+    except (KeyError, ValueError):
+        return now
+
+
+def parse_checksum(find: Callable[[str], str | None]) -> str:
+    """Give the checksum of the whole object as ``algorithm:base64``; "" when there is only one of its parts' checksums."""
+    for name in _CHECKSUMS:
+        value = find(name)
+        if value and "-" not in value:
+            return f"{name}:{value}"
+    return ""
+
+
+def not_s3(what: str) -> Invalid:
+    """Say that the server is none of S3's kind."""
+    return Invalid(f"The answer to {what} is not S3's: check the endpoint")
+
+
+def _decode_found(key: str, headers: Mapping[str, str]) -> Found:
+    storage_class = headers.get("x-amz-storage-class", "")
+    whole = headers.get("x-amz-checksum-type", "") != "COMPOSITE"
+    try:
+        info = ObjectInfo(
+            key,
+            int(headers["content-length"]),
+            parse_etag(headers["etag"]),
+            parsedate_to_datetime(headers["last-modified"]).astimezone(UTC),
+            "" if storage_class == "STANDARD" else storage_class,
+            headers.get("content-type", ""),
+            parse_checksum(lambda name: headers.get(f"x-amz-checksum-{name}")) if whole else "",
+        )
+    except (KeyError, ValueError):
+        raise not_s3(f"looking up object {key!r}") from None
+    return Found(info, headers)

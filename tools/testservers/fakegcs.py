@@ -67,7 +67,6 @@ class FakeGcsServer(Server):
 
     def create_account(self, name: str, permissions: Iterable[str] = OBJECT_PERMISSIONS) -> ServiceAccount:
         """Make an account that may do this in every bucket. The same name again rotates its key: old tokens fail."""
-        self.state.mkdir(parents=True, exist_ok=True)
         return self.accounts.create(name, self.project, permissions)
 
     def grant(self, account: ServiceAccount, permissions: Iterable[str], bucket: str | None = None) -> None:

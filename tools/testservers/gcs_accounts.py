@@ -4,15 +4,12 @@ The server's front reads the same file that tests write here; nothing that knows
 """
 
 import json
-import os
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from tools.devcluster.layout import locked
+from .jsonfile import JsonFile
 
 OBJECT_PERMISSIONS = frozenset(f"storage.objects.{verb}" for verb in ("list", "get", "create", "delete"))
 READ_ONLY = frozenset({"storage.objects.list", "storage.objects.get"})
@@ -66,57 +63,36 @@ class KnownAccount:
 
 
 class AccountBook:
-    """The accounts of one server, in a file that is replaced as a whole."""
+    """The accounts of one server: email → what is known."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._seen: tuple[int, int] | None = None
-        self._accounts: dict[str, KnownAccount] = {}
+        self._file = JsonFile(path)
 
     def create(self, name: str, project: str, permissions: Iterable[str]) -> ServiceAccount:
         """Register an account with a fresh key, valid for every bucket. The same name again rotates the key."""
         account, public_key = make_account(name, project)
-        with self._changing() as accounts:
-            grants = {_EVERY_BUCKET: frozenset(permissions)}
-            accounts[account.email] = KnownAccount(account.email, account.key_id, public_key, grants)
+        grants = {_EVERY_BUCKET: sorted(permissions)}
+        with self._file.changing() as accounts:
+            accounts[account.email] = {"keyId": account.key_id, "publicKey": public_key, "grants": grants}
         return account
 
     def grant(self, email: str, permissions: Iterable[str], bucket: str | None = None) -> None:
         """Replace what an account may do in one bucket, or in every bucket that has no grant of its own."""
-        with self._changing() as accounts:
-            old = accounts[email]
-            grants = {**old.grants, bucket or _EVERY_BUCKET: frozenset(permissions)}
-            accounts[email] = KnownAccount(old.email, old.key_id, old.public_key, grants)
+        with self._file.changing() as accounts:
+            accounts[email]["grants"][bucket or _EVERY_BUCKET] = sorted(permissions)
 
     def forget(self, email: str) -> None:
         """Delete the account; its tokens are refused from now on."""
-        with self._changing() as accounts:
+        with self._file.changing() as accounts:
             accounts.pop(email, None)
 
     def find(self, email: str) -> KnownAccount | None:
         """Look an account up in the file's present state."""
-        return self._read().get(email)
-
-    def _read(self) -> dict[str, KnownAccount]:
-        try:
-            state = self._path.stat()
-        except FileNotFoundError:
-            return {}
-        if (signature := (state.st_ino, state.st_mtime_ns)) != self._seen:
-            entries = json.loads(self._path.read_text())
-            self._accounts = {entry["email"]: _from_json(entry) for entry in entries}
-            self._seen = signature
-        return self._accounts
-
-    @contextmanager
-    def _changing(self) -> Iterator[dict[str, KnownAccount]]:
-        """Read, change and replace the file under a lock."""
-        with locked(self._path.with_suffix(".lock")):
-            accounts = dict(self._read())
-            yield accounts
-            new = self._path.with_suffix(f".new-{os.getpid()}")
-            new.write_text(json.dumps([_to_json(account) for account in accounts.values()]))
-            new.replace(self._path)
+        entry = self._file.read().get(email)
+        if entry is None:
+            return None
+        grants = {bucket: frozenset(permissions) for bucket, permissions in entry["grants"].items()}
+        return KnownAccount(email, entry["keyId"], entry["publicKey"], grants)
 
 
 def make_account(name: str, project: str) -> tuple[ServiceAccount, str]:
@@ -131,13 +107,3 @@ def make_account(name: str, project: str) -> tuple[ServiceAccount, str]:
     public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     email = f"{name}@{project}.iam.gserviceaccount.com"
     return ServiceAccount(email, project, secrets.token_hex(20), private.decode()), public.decode()
-
-
-def _to_json(account: KnownAccount) -> dict[str, object]:
-    grants = {bucket: sorted(permissions) for bucket, permissions in account.grants.items()}
-    return {"email": account.email, "keyId": account.key_id, "publicKey": account.public_key, "grants": grants}
-
-
-def _from_json(entry: Mapping[str, Any]) -> KnownAccount:
-    grants = {bucket: frozenset(permissions) for bucket, permissions in entry["grants"].items()}
-    return KnownAccount(entry["email"], entry["keyId"], entry["publicKey"], grants)

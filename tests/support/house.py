@@ -14,6 +14,7 @@ from tests.support.watching import watch
 from videovector_operator.catalog.fake import FakeCatalog
 from videovector_operator.cluster.fake import FakeCluster, Write
 from videovector_operator.control.process import Processor, Result
+from videovector_operator.control.routes import WATCHED_KINDS
 from videovector_operator.core import names
 from videovector_operator.core.children import WorkerTemplate
 from videovector_operator.core.import_status import ListsHint
@@ -22,6 +23,8 @@ from videovector_operator.core.notices import Notice
 from videovector_operator.reconcilers.connector import ConnectorReconciler
 from videovector_operator.reconcilers.importjob import ImportJobReconciler
 from videovector_operator.reconcilers.index import IndexReconciler
+from videovector_operator.reconcilers.run_queues import RunQueues
+from videovector_operator.reconcilers.worker_job import WorkerJobs
 from videovector_operator.storage.fake import FakeStorage
 from videovector_operator.storage.port import S3Source
 
@@ -47,7 +50,6 @@ class House:
     def __init__(self) -> None:
         self.clock = FrozenClock()
         self.fake = FakeCluster()
-        self.cache = watch(self.fake)
         self.catalog = FakeCatalog(self.clock)
         self.storages: list[FakeStorage] = []
         self.sources: list[S3Source] = []
@@ -58,14 +60,22 @@ class House:
 
     def restart(self) -> None:
         """A new process: nothing is remembered but what the API server and the catalog hold."""
-        template = WorkerTemplate(image="videovector-operator:1")
+        self.queues = RunQueues()
+        self.fake.on_change.clear()
+        self.cache = watch(self.fake, self.queues.hear)
+        for kind in WATCHED_KINDS:
+            for body in self.fake.find_all(kind):
+                self.cache.store(kind, body)
+        workers = WorkerJobs(self.cache, WorkerTemplate(image="videovector-operator:1"), DSN)
         imports = ImportJobReconciler(
-            self.cache, self.catalog, self.clock, template, worker_dsn=DSN, hint=ListsHint("files {run}")
+            self.cache, self.catalog, self.clock, workers, self.queues, hint=ListsHint("files {run}")
         )
         self.processor = Processor(
             cluster=self.cache,
             reconcilers={
-                "Connector": ConnectorReconciler(self.cache, self._open_storage, self.clock).reconcile,
+                "Connector": ConnectorReconciler(
+                    self.cache, self._open_storage, self.clock, self.queues.use_of
+                ).reconcile,
                 "Index": IndexReconciler(self.cache, self.catalog, self.clock).reconcile,
                 "ImportJob": imports.reconcile,
             },

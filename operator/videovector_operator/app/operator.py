@@ -33,6 +33,8 @@ from videovector_operator.core.import_status import ListsHint
 from videovector_operator.reconcilers.connector import ConnectorReconciler
 from videovector_operator.reconcilers.importjob import ImportJobReconciler
 from videovector_operator.reconcilers.index import IndexReconciler
+from videovector_operator.reconcilers.run_queues import RunQueues
+from videovector_operator.reconcilers.worker_job import WorkerJobs
 from videovector_operator.settings import Settings
 from videovector_operator.storage.endpoint_policy import EndpointPolicy
 from videovector_operator.storage.open import open_storage
@@ -74,15 +76,17 @@ def _build_operator(settings: Settings, api: ApiClient, catalog: PostgresCatalog
         clock=time.monotonic,
         on_wait=metrics.throttled.inc,
     )
+    run_queues = RunQueues()
     cluster = CachedCluster(
         KubernetesCluster(api, write_permit=bucket.acquire, observe_call=metrics.observe_call, clock=time.monotonic),
         WATCHED_KINDS,
+        run_queues.hear,
     )
     instance = settings.pod_name or socket.gethostname()
     recorder = EventRecorder(cluster, clock=utc_now, instance=instance)
     processor = Processor(
         cluster=cluster,
-        reconcilers=_build_reconcilers(settings, cluster, catalog),
+        reconcilers=_build_reconcilers(settings, cluster, catalog, run_queues),
         record=recorder.record,
         clock=utc_now,
         random_unit=random.random,
@@ -95,6 +99,7 @@ def _build_operator(settings: Settings, api: ApiClient, catalog: PostgresCatalog
         api=api,
         cluster=cluster,
         catalog=catalog,
+        run_queues=run_queues,
         processor=processor,
         recorder=recorder,
         metrics=metrics,
@@ -124,16 +129,19 @@ def _operator_settings(settings: Settings, instance: str) -> OperatorSettings:
     )
 
 
-def _build_reconcilers(settings: Settings, cluster: CachedCluster, catalog: PostgresCatalog) -> dict[str, Reconciler]:
+def _build_reconcilers(
+    settings: Settings, cluster: CachedCluster, catalog: PostgresCatalog, run_queues: RunQueues
+) -> dict[str, Reconciler]:
     worker_dsn = settings.catalog_worker_dsn or settings.catalog_dsn
-    connector = ConnectorReconciler(cluster, partial(open_storage, options=_test_options(settings)), utc_now)
+    open_for_tests = partial(open_storage, options=_test_options(settings))
+    connector = ConnectorReconciler(cluster, open_for_tests, utc_now, run_queues.use_of)
     index = IndexReconciler(cluster, catalog, utc_now)
     import_job = ImportJobReconciler(
         cluster,
         catalog,
         utc_now,
-        template=_build_template(settings),
-        worker_dsn=worker_dsn.get_secret_value(),
+        workers=WorkerJobs(cluster, _build_template(settings), worker_dsn.get_secret_value()),
+        queues=run_queues,
         hint=ListsHint(settings.lists_command),
     )
     return {

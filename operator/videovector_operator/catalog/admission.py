@@ -36,7 +36,11 @@ ON CONFLICT DO NOTHING
 _IS_THERE = "SELECT 1 FROM runs WHERE run_id = %s"
 
 _OPEN = """
-SELECT run_id, namespace, name FROM runs WHERE connector_id = %s AND state IN ('pending', 'scanning', 'importing')
+SELECT run_id, namespace, name,
+       greatest(updated_at, scan_until) < clock_timestamp() - interval '60 seconds' AND NOT EXISTS (
+           SELECT 1 FROM run_files f WHERE f.run_id = r.run_id AND f.state = 'leased' AND f.lease_until > clock_timestamp()
+       ) AS is_quiet
+FROM runs r WHERE connector_id = %s AND state IN ('pending', 'scanning', 'importing')
 ORDER BY created_at, run_id LIMIT %s
 """
 
@@ -75,4 +79,4 @@ async def _is_there(connection: Connection, run_id: str) -> bool:
 async def open_runs(connection: Connection, connector_id: str) -> Sequence[OpenRun]:
     """See `OperatorCatalog.open_runs`."""
     rows = await (await connection.execute(_OPEN, [escape(connector_id), OPEN_RUNS_LIMIT])).fetchall()
-    return [OpenRun(row["run_id"], row["namespace"], row["name"]) for row in rows]
+    return [OpenRun(row["run_id"], row["namespace"], row["name"], row["is_quiet"]) for row in rows]

@@ -156,7 +156,11 @@ class FakeCatalog(OperatorCatalog):
     @override
     async def open_runs(self, connector_id: str) -> Sequence[OpenRun]:
         self._check()
-        return [OpenRun(run.run_id, run.namespace, run.name) for run in self._open(connector_id)]
+        quiet = self._now() - timedelta(seconds=60)
+        return [
+            OpenRun(run.run_id, run.namespace, run.name, is_quiet=run.updated_at < quiet)
+            for run in self._open(connector_id)
+        ]
 
     @override
     async def observe_run(self, run_id: str, *, list_limit: int = 50) -> RunSummary | None:

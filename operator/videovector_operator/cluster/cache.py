@@ -7,7 +7,7 @@ resourceVersion wins, whether it came from a watch, a list or our own write.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 
 from videovector_operator.cluster.port import Cluster, Json
 from videovector_operator.core.keys import ObjectKey
@@ -18,11 +18,15 @@ SECRET = "Secret"  # noqa: S105 - a kind's name
 class CachedCluster:
     """A Cluster whose reads of watched kinds come from what the watchers saw.
 
-    Secrets are kept as metadata only; `get` of a Secret always asks the API.
+    Secrets are kept as metadata only; `get` of a Secret always asks the API. ``hear`` is told of every object that is
+    stored, and (None) of every one that is forgotten.
     """
 
-    def __init__(self, cluster: Cluster, watched: Iterable[str]) -> None:
+    def __init__(
+        self, cluster: Cluster, watched: Iterable[str], hear: Callable[[ObjectKey, Json | None], None] | None = None
+    ) -> None:
         self._cluster = cluster
+        self._hear = hear or (lambda _key, _body: None)
         self._watched = frozenset(watched)
         self._objects: dict[ObjectKey, bytes] = {}
         self._versions: dict[ObjectKey, tuple[str, int]] = {}
@@ -43,13 +47,15 @@ class CachedCluster:
         # As JSON text an object takes a tenth of what it takes as dictionaries.
         self._objects[key] = json.dumps(slim, separators=(",", ":")).encode()
         self._index_references(key, frozenset(_references_of(body)))
+        self._hear(key, body)
         return True
 
     def forget(self, key: ObjectKey) -> None:
         """The object is gone."""
-        self._objects.pop(key, None)
         self._versions.pop(key, None)
         self._index_references(key, frozenset())
+        if self._objects.pop(key, None) is not None:
+            self._hear(key, None)
 
     def referring(self, kind: str, namespace: str, field: str, name: str) -> tuple[ObjectKey, ...]:
         """Keys of the objects of ``kind`` whose ``spec.<field>.name`` is ``name``."""

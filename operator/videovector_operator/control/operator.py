@@ -31,14 +31,14 @@ from videovector_operator.control.process import Processor
 from videovector_operator.control.queue import WorkQueue
 from videovector_operator.control.recorder import EventRecorder
 from videovector_operator.control.resync import resync
-from videovector_operator.control.routes import CUSTOM_KINDS, dependents, key_of, keys_to_look_at
+from videovector_operator.control.triggers import Triggers
 from videovector_operator.control.watch import run_watchers
-from videovector_operator.core import names
 from videovector_operator.core.keys import ObjectKey
 from videovector_operator.errors import ClusterError
+from videovector_operator.reconcilers.run_queues import RunQueues
 
 _LAG_CHECK_SECONDS = 0.5
-_FIRST_LIST_RETRY_SECONDS = 3.0
+_LIST_RETRY_SECONDS = 3.0
 _STOP_SECONDS = 3.0
 _WATCHERS = "watchers"
 _log = structlog.get_logger(__name__)
@@ -68,6 +68,7 @@ class OperatorProcess:
         api: ApiClient,
         cluster: CachedCluster,
         catalog: OperatorCatalog,
+        run_queues: RunQueues,
         processor: Processor,
         recorder: EventRecorder,
         metrics: Metrics,
@@ -82,26 +83,14 @@ class OperatorProcess:
         self._recorder = recorder
         self._metrics = metrics
         self._health = health
-        # Tests of endpoints that do not answer take their time; they must not keep imports and indexes waiting.
-        self._tests = self._make_queue()
-        self._others = self._make_queue()
-        self._wakes = CatalogWakes(catalog, self._add, self._find_index, self._look_at_catalog_users)
         self._departures = Departures(catalog)
+        self._triggers = Triggers(cluster, run_queues, self._departures.note, metrics.queue_wait.observe)
+        triggers = self._triggers
+        self._wakes = CatalogWakes(catalog, triggers.add, triggers.index_of, triggers.look_at_catalog_users)
         self._leading = False
         self._failed = False
         self._stop = asyncio.Event()
         self._watching = asyncio.Event()
-
-    def _make_queue(self) -> WorkQueue[ObjectKey]:
-        return WorkQueue(clock=time.monotonic, on_wait=self._metrics.queue_wait.observe)
-
-    def _add(self, key: ObjectKey, after: float = 0.0) -> None:
-        (self._tests if key.kind == "Connector" else self._others).add(key, after)
-
-    def _look_at_catalog_users(self) -> None:
-        for kind in ("Index", "ImportJob"):
-            for key in self._cluster.keys(kind):
-                self._add(key)
 
     def _take_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -120,7 +109,7 @@ class OperatorProcess:
             self._settings.http_host, self._settings.http_port, self._health, self._metrics, self._refresh_gauges
         )
         try:
-            await self._first_list()
+            await self._list_all()
             parts = [
                 asyncio.create_task(self._lead(), name="leadership"),
                 asyncio.create_task(self._measure_lag(), name="loop lag"),
@@ -164,7 +153,7 @@ class OperatorProcess:
         for name in ("kopf", "asyncio"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
 
-    async def _first_list(self) -> None:
+    async def _list_all(self) -> None:
         """Fill the cache. Waits for the CRDs: without them there is nothing to watch."""
         while not self._stop.is_set():
             try:
@@ -172,9 +161,9 @@ class OperatorProcess:
             except ClusterError as error:
                 hint = "are the CRDs installed? kubectl get crd | grep videovector.io"
                 _log.warning("waiting for the Kubernetes API", error=error.message, hint=hint)
-                await asyncio.sleep(_FIRST_LIST_RETRY_SECONDS)
+                await asyncio.sleep(_LIST_RETRY_SECONDS)
             else:
-                _log.info("first list complete", objects=count)
+                _log.info("list complete", objects=count)
                 self._health.synced = True
                 return
 
@@ -186,19 +175,21 @@ class OperatorProcess:
         _log.info("leading", identity=self._settings.lease.identity)
         self._leading = True
         self._metrics.leader.set(1)
-        for kind in CUSTOM_KINDS:
-            for key in self._cluster.keys(kind):
-                self._add(key)
+        # What the leader before has done in its last moments, the watch may not have told yet: who has a place in a queue, and
+        # whose Job is there, must be known before anything is decided.
+        await self._list_all()
+        self._triggers.lead()
         try:
             async with asyncio.TaskGroup() as group:
                 for number in range(self._settings.workers):
-                    group.create_task(self._work(self._others), name=f"worker {number}")
-                    group.create_task(self._work(self._tests), name=f"connection tester {number}")
+                    group.create_task(self._work(self._triggers.others), name=f"worker {number}")
+                    group.create_task(self._work(self._triggers.tests), name=f"connection tester {number}")
                 group.create_task(self._recorder.run(), name="event recorder")
                 group.create_task(self._resync_forever(), name="resync")
                 group.create_task(self._wakes.listen(), name="catalog listener")
                 group.create_task(self._wakes.poll(), name="catalog poll")
                 group.create_task(self._departures.run(), name="departures")
+                group.create_task(self._triggers.tell_the_moved(), name="queue positions")
         except* Exception as errors:  # noqa: BLE001 - named in the log; then the process ends
             _log.error("leader's work ended", errors=[repr(error) for error in errors.exceptions])
             self._health.note_dead("the leader's work")
@@ -217,37 +208,22 @@ class OperatorProcess:
             if result.wrote:
                 self._after_write(key, began)
             if result.requeue_after is not None:
-                self._add(key, result.requeue_after)
+                self._triggers.add(key, result.requeue_after)
 
     def _after_write(self, key: ObjectKey, began: float) -> None:
-        """Our own write comes back through the watch as a known version: tell the dependents now."""
         self._metrics.status_writes.labels(key.kind).inc()
         self._health.expect_event(key.kind, began)
-        body = self._cluster.peek(key)
-        if body is not None:
-            for dependent in dependents(key, body, self._cluster):
-                self._add(dependent)
+        self._triggers.wrote(key)
 
     def _on_change(self, kind: str, event_type: str | None, body: Json) -> None:
-        """A watch event: remember the object; the leader also looks at what it concerns."""
         self._health.note_event(kind)
-        if kind == "Job" and (body["metadata"].get("labels") or {}).get(names.MANAGED_BY) != names.MANAGER:
-            return
-        if event_type == "DELETED":
-            self._cluster.forget(key_of(kind, body))
-            if kind == "ImportJob" and self._leading:
-                self._departures.note(body["metadata"]["uid"])
-        elif not self._cluster.store(kind, body):
-            return
-        if self._leading:
-            for key in keys_to_look_at(kind, body, self._cluster):
-                self._add(key)
+        self._triggers.changed(kind, event_type, body)
 
     async def _resync_forever(self) -> None:
         while True:
             await asyncio.sleep(self._settings.resync_seconds)
             try:
-                count = await resync(self._cluster, self._settings.namespaces, self._add)
+                count = await resync(self._cluster, self._settings.namespaces, self._triggers.add)
                 _log.info("resynced", objects=count)
             except ClusterError as error:
                 _log.warning("resync failed", error=error.message)
@@ -259,15 +235,10 @@ class OperatorProcess:
             self._health.loop_lag = max(time.monotonic() - began - _LAG_CHECK_SECONDS, 0.0)
 
     def _refresh_gauges(self) -> None:
-        self._metrics.queue_depth.set(self._tests.depth + self._others.depth)
-        self._metrics.queue_delayed.set(self._tests.delayed + self._others.delayed)
+        queues = (self._triggers.tests, self._triggers.others)
+        self._metrics.queue_depth.set(sum(queue.depth for queue in queues))
+        self._metrics.queue_delayed.set(sum(queue.delayed for queue in queues))
         self._metrics.loop_lag.set(self._health.loop_lag)
         self._metrics.events_dropped.set(self._recorder.dropped)
         for kind, age in self._health.event_ages().items():
             self._metrics.watch_age.labels(kind).set(age)
-
-    def _find_index(self, key: ObjectKey) -> ObjectKey | None:
-        body = self._cluster.peek(key)
-        if body is None:
-            return None
-        return ObjectKey("Index", key.namespace, body["spec"]["indexRef"]["name"])

@@ -1,9 +1,10 @@
-"""Which keys a change asks to look at: the object itself, and the objects that depend on it. No I/O."""
+"""Which objects depend on one that has changed, and what they read of it. No I/O."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from videovector_operator.api.v1alpha1.reasons import ConditionType
 from videovector_operator.cluster.cache import CachedCluster
 from videovector_operator.cluster.port import Json
 from videovector_operator.core import names
@@ -11,6 +12,8 @@ from videovector_operator.core.keys import ObjectKey
 
 CUSTOM_KINDS = ("Connector", "Index", "ImportJob")
 WATCHED_KINDS = (*CUSTOM_KINDS, "Job", "Secret")
+FACED_KINDS = ("Connector", "Index")
+"""Kinds that change more often than their dependents need a look."""
 
 
 def key_of(kind: str, body: Json) -> ObjectKey:
@@ -19,12 +22,17 @@ def key_of(kind: str, body: Json) -> ObjectKey:
     return ObjectKey(kind, meta.get("namespace", ""), meta["name"])
 
 
-def keys_to_look_at(kind: str, body: Json, cache: CachedCluster) -> Iterator[ObjectKey]:
-    """All keys that a change of this object concerns."""
-    key = key_of(kind, body)
-    if kind in CUSTOM_KINDS:
-        yield key
-    yield from dependents(key, body, cache)
+def face_of(kind: str, body: Json) -> tuple[object, ...]:
+    """What ImportJobs read of a Connector or an Index: they need a look only when this changes. A status that shows how much
+    an object is used must not wake all its users."""
+    meta = body["metadata"]
+    shared = (meta.get("uid"), bool(meta.get("deletionTimestamp")))
+    if kind != "Connector":
+        return shared
+    status = body.get("status") or {}
+    ready = [c for c in status.get("conditions") or () if c.get("type") == ConditionType.READY]
+    words = [(c.get("status"), c.get("reason"), c.get("message")) for c in ready]
+    return (*shared, meta.get("generation"), status.get("observedGeneration"), words)
 
 
 def dependents(key: ObjectKey, body: Json, cache: CachedCluster) -> Iterator[ObjectKey]:

@@ -67,17 +67,16 @@ def build_labels(kind: str, name: str, run_id: str) -> dict[str, str]:
     }
 
 
-def build_import_job(job: ImportJob, connector: Connector | None, template: WorkerTemplate) -> Json:
+def build_import_job(job: ImportJob, connector: Connector, template: WorkerTemplate) -> Json:
     """Build the batch/v1 Job of an ImportJob: a work queue of ``parallelism`` pods, no completions.
 
-    ``connector`` None (it was deleted in the middle) leaves the credentials out: the ambient identity is used.
     It is created suspended: the Secret with the catalog's address is owned by it, so it comes second, and the pods third.
     """
     meta = job.metadata
     run_id = names.import_run_id(meta.uid)
     name = names.import_job_name(meta.uid, FIRST_ATTEMPT)
     labels = build_labels("ImportJob", meta.name, run_id)
-    secret = connector.spec.credentials_secret_ref.name if connector and connector.spec.credentials_secret_ref else None
+    secret = connector.spec.credentials_secret_ref.name if connector.spec.credentials_secret_ref else None
     pod = _build_pod_template(labels, (run_id, name), secret, template)
     spec: Json = {
         "suspend": True,
@@ -96,6 +95,7 @@ def build_import_job(job: ImportJob, connector: Connector | None, template: Work
             "name": name,
             "namespace": meta.namespace,
             "labels": labels,
+            "annotations": {names.CONNECTOR_NAME: job.spec.connector_ref.name},
             "ownerReferences": [build_owner_reference("ImportJob", meta.name, meta.uid)],
         },
         "spec": spec,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -16,7 +17,10 @@ from videovector_operator.api.v1alpha1.importjob import (
 from videovector_operator.api.v1alpha1.reasons import ConditionType, Phase, Reason
 from videovector_operator.core import conditions, names
 from videovector_operator.core.conditions import Verdict, shorten
-from videovector_operator.core.importjob import ChildJob, Observed, has_ended
+from videovector_operator.core.import_seen import ChildJob, Observed
+from videovector_operator.core.import_start import check_stranger
+from videovector_operator.core.importjob import has_ended
+from videovector_operator.core.notices import CONNECTOR_GONE
 from videovector_operator.core.records import RunState, RunSummary
 
 _ENDINGS: dict[str, Reason] = {Phase.COMPLETED: Reason.COMPLETED, Phase.CANCELLED: Reason.CANCELLED}
@@ -45,12 +49,13 @@ def summarize_import(
     run = observed.run
     if run is None and has_ended(job):
         return _keep_ended(job, now)
-    verdict = judge_run(job, run, observed.child) if run is not None else blocked
+    verdict = judge_run(job, run, observed) if run is not None else blocked
     if verdict is None:
         verdict = conditions.progressing(Reason.PENDING, "the run is about to be created", "Unknown")
     base = _base_status(job, verdict, now)
     if run is None:
-        return base.model_copy(update={"phase": _phase_before_start(verdict)})
+        position = observed.place.position if verdict.reason is Reason.QUEUED else None
+        return base.model_copy(update={"phase": _phase_before_start(verdict), "queue_position": position})
     fields = _run_fields(job, run, observed.child, hint, now)
     return base.model_copy(update=fields | {"import_mode": _import_mode(job, observed)})
 
@@ -200,7 +205,7 @@ def _eta(run: RunSummary, done: int, rate: float | None) -> datetime | None:
     return (run.updated_at + timedelta(seconds=seconds)).replace(microsecond=0)
 
 
-def judge_run(job: ImportJob, run: RunSummary, child: ChildJob | None) -> Verdict:
+def judge_run(job: ImportJob, run: RunSummary, observed: Observed) -> Verdict:
     """Say what the state of the run means for the ImportJob."""
     match run.state:
         case RunState.COMPLETED:
@@ -212,15 +217,23 @@ def judge_run(job: ImportJob, run: RunSummary, child: ChildJob | None) -> Verdic
             reason = Reason(run.reason) if run.reason in set(Reason) else Reason.WORKER_FAILED
             return conditions.stalled(reason, run.message or _counts(run), "False")
         case _:
-            return _judge_open(job, run, child)
+            verdict = _judge_open(job, run, observed)
+            if observed.connector is not None:
+                return verdict
+            gone = f"{verdict.message}. Connector {job.spec.connector_ref.name!r} {CONNECTOR_GONE}"
+            return dataclasses.replace(verdict, message=gone)
 
 
-def _judge_open(job: ImportJob, run: RunSummary, child: ChildJob | None) -> Verdict:
+def _judge_open(job: ImportJob, run: RunSummary, observed: Observed) -> Verdict:
+    child = observed.child
     if run.cancel_requested or job.spec.cancel:
         return conditions.progressing(Reason.CANCELLING, f"cancelling; {_counts(run)}", "Unknown")
     if job.is_paused:
         message = f"paused; {_counts(run)}; remove the annotation {names.PAUSED} to go on"
         return conditions.progressing(Reason.PAUSED, message, "Unknown")
+    stranger = check_stranger(job, observed)
+    if stranger is not None:
+        return stranger
     if child is not None and child.trouble and child.ready == 0:
         message = f"no worker is running: {child.trouble}"
         return conditions.progressing(Reason.WORKER_NOT_STARTING, message, "Unknown")

@@ -6,23 +6,19 @@ is a tombstone: whatever happens to its Job, it is never started again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from videovector_operator.api.v1alpha1.connector import Connector
 from videovector_operator.api.v1alpha1.importjob import ImportJob
-from videovector_operator.api.v1alpha1.index import Index
-from videovector_operator.api.v1alpha1.reasons import ConditionType, Phase, Reason
+from videovector_operator.api.v1alpha1.reasons import Phase, Reason
 from videovector_operator.core import conditions, names
 from videovector_operator.core.conditions import Verdict
 from videovector_operator.core.connector import location_of
-from videovector_operator.core.file_filter import FileFilter
+from videovector_operator.core.import_seen import ChildJob, Observed
+from videovector_operator.core.import_start import check_start
 from videovector_operator.core.records import RunSpec, RunState, RunSummary
 from videovector_operator.core.sources import build_source, source_to_json
-from videovector_operator.errors import Stalled
 
-Manifest = Mapping[str, Any]
 _CANCELLED = "cancelled; what was imported stays"
 _RUN_GONE = (
     "the catalog knows this run no more: its Index was deleted with all it held, or the catalog was replaced; "
@@ -32,44 +28,18 @@ _ENDED = (Phase.COMPLETED, Phase.FAILED, Phase.CANCELLED)
 
 
 @dataclass(frozen=True, slots=True)
-class ChildJob:
-    """What is seen of the batch/v1 Job. ``trouble`` says in words why its pods do not start, "" = nothing known."""
-
-    name: str
-    complete: bool = False
-    failed: bool = False
-    failed_reason: str = ""
-    failed_message: str = ""
-    failed_pods: int = 0
-    active: int = 0
-    ready: int = 0
-    suspended: bool = False
-    ttl_seconds: int | None = None
-    trouble: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Observed:
-    """What one look at the world found. ``child`` must have been read before ``run``: a Job that ended has told the catalog."""
-
-    connector: Connector | None
-    index: Index | None
-    child: ChildJob | None
-    run: RunSummary | None
-
-
-@dataclass(frozen=True, slots=True)
-class EnsureRun:
-    """Create the run in the catalog."""
+class AdmitRun:
+    """Create the run in the catalog, if it lets it in: what follows in the decision is for one that is in."""
 
     spec: RunSpec
+    max_concurrent_runs: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class EnsureChild:
     """Create the batch/v1 Job."""
 
-    connector: Connector | None
+    connector: Connector
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +72,7 @@ class StopChild:
     """End a Job that nobody else will end: the run is over and no worker ever started that could have noticed."""
 
 
-Action = EnsureRun | EnsureChild | RequestCancel | EndRun | PatchChild | StopChild
+Action = AdmitRun | EnsureChild | RequestCancel | EndRun | PatchChild | StopChild
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +94,11 @@ def decide_import(job: ImportJob, observed: Observed) -> Decision:
     no run, but the status says it ended    the same: its Index was deleted with all runs
     no run any more, though it had begun    nothing: its Index was deleted with all runs
     no run yet, cancel                      nothing: cancelled before it began
-    no run yet, references not usable       nothing: stalled or waiting
-    no run yet                              create run and Job (a paused one: the run only later)
+    no run yet, something in the way        nothing: stalled or waiting (`import_start`)
+    no run yet                              ask for its turn; create run and Job
     running, cancel                         pass it on to the workers
     running, Job failed                     end the run as failed (cancelled, if that was asked)
+    running, no Job, no Connector           end the run as failed: no Job can be made
     running, no Job                         create the Job again
     ======================================  ====================================================
     """
@@ -150,56 +121,13 @@ def _decide_start(job: ImportJob, observed: Observed) -> Decision:
         return Decision(blocked=conditions.stalled(Reason.CANCELLED, message, "False"))
     if job.status.started_at is not None:
         return Decision(blocked=conditions.stalled(Reason.CANCELLED, _RUN_GONE, "False"))
-    blocked = _check_references(job, observed)
+    blocked = check_start(job, observed)
     if blocked is not None:
         return Decision(blocked=blocked)
-    if job.is_paused:
-        message = f"paused before it began: remove the annotation {names.PAUSED} to start"
-        return Decision(blocked=conditions.progressing(Reason.PAUSED, message, "Unknown"))
-    assert observed.connector is not None
-    spec = build_run_spec(job, observed.connector)
-    return Decision((EnsureRun(spec), EnsureChild(observed.connector), _release(job)))
-
-
-def _check_references(job: ImportJob, observed: Observed) -> Verdict | None:
-    """Say why the run cannot start; None = it can."""
-    spec = job.spec
-    try:
-        FileFilter(spec.file_pattern, spec.source_prefix)
-    except Stalled as error:
-        return conditions.stalled(Reason.INVALID_PATTERN, error.message, "False")
     connector = observed.connector
-    namespace = job.metadata.namespace
-    if connector is None:
-        message = (
-            f"spec.connectorRef.name: there is no Connector {spec.connector_ref.name!r} in namespace {namespace!r}; "
-            "create it, or correct the name in a new ImportJob"
-        )
-        return conditions.stalled(Reason.CONNECTOR_NOT_FOUND, message, "False")
-    if observed.index is None or observed.index.is_deleting:
-        message = (
-            f"spec.indexRef.name: there is no Index {spec.index_ref.name!r} in namespace {namespace!r}; "
-            "create it, or correct the name in a new ImportJob"
-        )
-        return conditions.stalled(Reason.INDEX_NOT_FOUND, message, "False")
-    if "import" not in connector.spec.scopes:
-        message = (
-            f"Connector {connector.metadata.name!r} does not have the scope import; add import to its spec.scopes, "
-            "or name another Connector in a new ImportJob"
-        )
-        return conditions.stalled(Reason.SCOPE_NOT_ALLOWED, message, "False")
-    return _check_connector_ready(connector)
-
-
-def _check_connector_ready(connector: Connector) -> Verdict | None:
-    status = connector.status
-    is_current = status.observed_generation == connector.metadata.generation
-    if is_current and conditions.is_true(status.conditions, ConditionType.READY):
-        return None
-    found = conditions.find_condition(status.conditions, ConditionType.READY)
-    detail = f": {found.reason}: {found.message}" if found is not None else ""
-    message = f"waiting for Connector {connector.metadata.name!r} to be ready{detail}"
-    return conditions.progressing(Reason.CONNECTOR_NOT_READY, message, "Unknown")
+    assert connector is not None
+    admit = AdmitRun(build_run_spec(job, connector), connector.spec.max_concurrent_runs)
+    return Decision((admit, EnsureChild(connector), _release(job)))
 
 
 def _decide_over(job: ImportJob, child: ChildJob | None, run: RunSummary | None) -> tuple[Action, ...]:
@@ -222,12 +150,24 @@ def _decide_running(job: ImportJob, observed: Observed, run: RunSummary) -> tupl
         # No worker is there, and none will come, that could hear of it.
         actions.append(EndRun(RunState.CANCELLED, Reason.CANCELLED, _CANCELLED))
     elif child is None:
-        if not job.is_paused:
-            actions.extend((EnsureChild(observed.connector), _release(job)))
+        actions.extend(_decide_without_child(job, observed))
     else:
         # A cancelled run must go on to its end, paused or not.
         actions.extend(_tidy_child(job, child, suspend=job.is_paused and not wants_cancel))
     return tuple(actions)
+
+
+def _decide_without_child(job: ImportJob, observed: Observed) -> tuple[Action, ...]:
+    """The run goes on with another Job: as the Connector says, or not at all when there is none any more."""
+    if job.is_paused or observed.stranger:
+        return ()
+    if observed.connector is None:
+        message = (
+            f"its worker Job must be made again, but Connector {job.spec.connector_ref.name!r} is gone and with it the way to "
+            "the source. What was imported stays; create the Connector, then a new ImportJob for the rest"
+        )
+        return (EndRun(RunState.FAILED, Reason.CONNECTOR_DELETED, message),)
+    return (EnsureChild(observed.connector), _release(job))
 
 
 def _release(job: ImportJob) -> PatchChild:

@@ -108,11 +108,13 @@ class RunSummary:
 
 @dataclass(frozen=True, slots=True)
 class OpenRun:
-    """A run that has not ended, by its id and the ImportJob that it belongs to."""
+    """A run that has not ended, by its id and the ImportJob that it belongs to. ``is_quiet`` = nothing has been heard of it
+    for a minute, and no worker holds anything of it."""
 
     run_id: str
     namespace: str
     name: str
+    is_quiet: bool = False
 
 
 @dataclass(frozen=True, slots=True)

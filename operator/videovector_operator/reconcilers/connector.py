@@ -10,6 +10,7 @@ from videovector_operator.api.v1alpha1.connector import Connector, ConnectorStat
 from videovector_operator.cluster.cache import CachedCluster
 from videovector_operator.core.conditions import shorten
 from videovector_operator.core.connector import TestOutcome, decide_test, keep_paused, summarize_connector
+from videovector_operator.core.connector_use import ConnectorUse, summarize_deletion, with_use
 from videovector_operator.core.failures import classify_failure
 from videovector_operator.reconcilers.outcome import Clock, Outcome, seconds_until
 from videovector_operator.reconcilers.source import observe_source, secret_key
@@ -20,26 +21,32 @@ _MISSING = "missing"
 
 @dataclass(frozen=True, slots=True)
 class ConnectorReconciler:
-    """Reconciles one Connector at a time; holds no state."""
+    """Reconciles one Connector at a time; holds no state. ``use_of`` says which runs use a Connector."""
 
     cluster: CachedCluster
     open_storage: Callable[[Source], Storage]
     clock: Clock
+    use_of: Callable[[Connector], ConnectorUse]
 
     async def reconcile(self, connector: Connector) -> Outcome:
-        """Test the connection when it is due. A failed test is a status, not an exception."""
-        now = self.clock()
+        """Test the connection when it is due, and show who uses it."""
         if connector.is_deleting:
-            return Outcome(None)
+            return Outcome(summarize_deletion(connector, self.use_of(connector), self.clock()))
+        status, requeue_after = await self._reconcile_test(connector)
+        return Outcome(with_use(status, self.use_of(connector)), requeue_after)
+
+    async def _reconcile_test(self, connector: Connector) -> tuple[ConnectorStatus, float | None]:
+        """The status, and in how many seconds to look again. A failed test is a status, not an exception."""
+        now = self.clock()
         if connector.is_paused:
-            return Outcome(keep_paused(connector, now))
+            return keep_paused(connector, now), None
         version = await self._observe_credentials_version(connector)
         if not decide_test(connector, credentials_version=version, now=now).due:
-            return Outcome(connector.status, seconds_until(connector.status.next_test_at, now))
+            return connector.status, seconds_until(connector.status.next_test_at, now)
         outcome = await self._test(connector)
         ended = self.clock()
         status: ConnectorStatus = summarize_connector(connector, outcome, credentials_version=version, now=ended)
-        return Outcome(status, seconds_until(status.next_test_at, ended))
+        return status, seconds_until(status.next_test_at, ended)
 
     async def _observe_credentials_version(self, connector: Connector) -> str | None:
         """Version of the Secret (its uid and resourceVersion), without reading it if the watch knows it."""

@@ -1,9 +1,11 @@
-"""ImportJob: observe Connector, Index, Job and run; decide; act; summarise."""
+"""ImportJob: observe Connector, Index, Job and run; decide; act; summarise; say how it stands to its Connector's queue."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+import dataclasses
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from videovector_operator.api.v1alpha1.connector import Connector
 from videovector_operator.api.v1alpha1.importjob import ImportJob
@@ -11,16 +13,16 @@ from videovector_operator.api.v1alpha1.index import Index
 from videovector_operator.api.v1alpha1.reasons import Reason
 from videovector_operator.catalog.port import OperatorCatalog
 from videovector_operator.cluster.cache import CachedCluster
-from videovector_operator.core import children, names
-from videovector_operator.core.diagnosis import diagnose_pods
+from videovector_operator.core import names
+from videovector_operator.core.conditions import Verdict
+from videovector_operator.core.import_seen import Observed
+from videovector_operator.core.import_start import GRACE_SECONDS
 from videovector_operator.core.import_status import ListsHint, summarize_import
 from videovector_operator.core.importjob import (
     Action,
-    ChildJob,
+    AdmitRun,
     EndRun,
     EnsureChild,
-    EnsureRun,
-    Observed,
     PatchChild,
     RequestCancel,
     StopChild,
@@ -29,23 +31,49 @@ from videovector_operator.core.importjob import (
 )
 from videovector_operator.core.keys import ObjectKey
 from videovector_operator.core.notices import Notice
+from videovector_operator.core.records import RunState
+from videovector_operator.core.turns import Place
+from videovector_operator.errors import ExternalError
 from videovector_operator.reconcilers.outcome import Clock, Outcome
+from videovector_operator.reconcilers.run_entries import Stand
+from videovector_operator.reconcilers.run_queues import WOKEN, RunQueues
+from videovector_operator.reconcilers.worker_job import WorkerJobs
 
 _ROUNDS = 2
 """What ended in the first round may leave something to tidy up in the second."""
 _LOOK_AGAIN_STARTING = 3.0
 _LOOK_AGAIN_RUNNING = 15.0
+_LOOK_AGAIN_QUEUED = 10.0
+_LOOK_AGAIN_STRANGER = 15.0
+_IN_LINE = {
+    Reason.QUEUED: Stand.QUEUED,
+    Reason.CONNECTOR_NOT_READY: Stand.WAITING,
+    Reason.CONNECTOR_NOT_FOUND: Stand.WAITING,
+    Reason.SCOPE_NOT_ALLOWED: Stand.WAITING,
+}
+"""Whoever waits for the Connector and nothing else keeps the place in its queue: all others of it wait too."""
+_ORPHANED = "its ImportJob was deleted; what was imported stays"
+
+
+@dataclass(slots=True)
+class _Look:
+    """What one look has come to so far."""
+
+    observed: Observed = field(default_factory=lambda: Observed(None, None, None, None))
+    blocked: Verdict | None = None
+    is_admitted: bool = False
+    notices: list[Notice] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class ImportJobReconciler:
-    """Reconciles one ImportJob at a time; holds no state. ``worker_dsn`` reaches the pods by a Secret that the Job owns."""
+    """Reconciles one ImportJob at a time; holds no state but the queues, which may be lost."""
 
     cluster: CachedCluster
     catalog: OperatorCatalog
     clock: Clock
-    template: children.WorkerTemplate
-    worker_dsn: str
+    workers: WorkerJobs
+    queues: RunQueues
     hint: ListsHint
 
     async def reconcile(self, job: ImportJob) -> Outcome:
@@ -54,23 +82,41 @@ class ImportJobReconciler:
             return await self._cancel_deleted(job)
         if _is_settled(job):
             return Outcome(job.status)
-        observed = await self._observe(job)
-        decision = decide_import(job, observed)
-        notices: list[Notice] = []
+        look = _Look()
+        try:
+            await self._advance(job, look)
+        except ExternalError:
+            # It comes back; until then its place is kept.
+            if look.is_admitted:
+                self.queues.settle(_key(job), Stand.RUNNING)
+            raise
+        except Exception:
+            self.queues.settle(_key(job), Stand.RUNNING if look.is_admitted else Stand.ASIDE)
+            raise
+        # Only now may the next one begin: Jobs are made in the order of the queue.
+        self.queues.settle(_key(job), _stand(job, look))
+        status = summarize_import(job, look.observed, look.blocked, hint=self.hint, now=self.clock())
+        return Outcome(status, self._requeue_after(job, look), tuple(look.notices))
+
+    async def _advance(self, job: ImportJob, look: _Look) -> None:
+        look.observed = await self._observe(job)
+        decision = decide_import(job, look.observed)
         for _ in range(_ROUNDS):
             if not decision.actions:
                 break
-            for action in decision.actions:
-                notices.extend(await self._act(job, action))
-            observed = await self._observe_progress(job, observed)
-            decision = decide_import(job, observed)
-        status = summarize_import(job, observed, decision.blocked, hint=self.hint, now=self.clock())
-        return Outcome(status, _requeue_after(observed), tuple(notices))
+            look.is_admitted = look.observed.run is not None
+            await self._act(job, decision.actions, look)
+            look.observed = await self._observe_progress(job, look.observed)
+            decision = decide_import(job, look.observed)
+        look.blocked = decision.blocked
 
     async def _cancel_deleted(self, job: ImportJob) -> Outcome:
         """The object is going (somebody else's finalizer holds it): stop the work; its Job goes by owner reference."""
         run_id = names.import_run_id(job.metadata.uid)
         await self.catalog.request_cancel(run_id)
+        run = await self.catalog.observe_run(run_id, list_limit=0)
+        is_running = run is not None and not run.state.is_terminal
+        self.queues.settle(_key(job), Stand.RUNNING if is_running else Stand.ASIDE)
         return Outcome(None)
 
     async def _observe(self, job: ImportJob) -> Observed:
@@ -82,92 +128,102 @@ class ImportJobReconciler:
             index=Index.model_validate(index) if index is not None else None,
             child=None,
             run=None,
+            age_seconds=self._age(job),
         )
         return await self._observe_progress(job, observed)
 
+    def _age(self, job: ImportJob) -> float:
+        created = job.metadata.creation_timestamp
+        return math.inf if created is None else max((self.clock() - created).total_seconds(), 0.0)
+
     async def _observe_progress(self, job: ImportJob, observed: Observed) -> Observed:
-        """Read the Job, then the run: a Job that has ended has told the catalog before."""
-        child = await self._observe_child(job)
+        """Read the Job, then the run: a Job that has ended has told the catalog before. Then the place in the queue."""
+        child, stranger = await self.workers.observe(job)
         run = await self.catalog.observe_run(names.import_run_id(job.metadata.uid))
         if child is not None and child.failed and (run is None or not run.state.is_terminal):
-            child = replace(child, trouble=await self._observe_trouble(job))
-        return replace(observed, child=child, run=run)
+            child = dataclasses.replace(child, trouble=await self.workers.observe_trouble(job))
+        place = dataclasses.replace(self.queues.place_of(_key(job)), is_refused=observed.place.is_refused)
+        return dataclasses.replace(observed, child=child, stranger=stranger, run=run, place=place)
 
-    async def _observe_child(self, job: ImportJob) -> ChildJob | None:
-        body = await self.cluster.get(_child_key(job))
-        if body is None or not _is_ours(body, job):
-            return None
-        child = _parse_child(body)
-        if child.ready or child.complete or child.failed or child.suspended:
-            return child
-        return replace(child, trouble=await self._observe_trouble(job))
-
-    async def _observe_trouble(self, job: ImportJob) -> str:
-        selector = f"batch.kubernetes.io/job-name={_child_key(job).name}"
-        pods: list[dict[str, Any]] = []
-        async for page in self.cluster.list_pages("Pod", job.metadata.namespace, label_selector=selector, limit=100):
-            pods.extend(page)
-            break
-        return diagnose_pods(sorted(pods, key=lambda pod: str(pod["metadata"].get("creationTimestamp"))))
-
-    async def _act(self, job: ImportJob, action: Action) -> tuple[Notice, ...]:
+    async def _act(self, job: ImportJob, actions: Sequence[Action], look: _Look) -> None:
         run_id = names.import_run_id(job.metadata.uid)
-        match action:
-            case EnsureRun():
-                await self.catalog.admit_run(action.spec)
-            case EnsureChild():
-                return await self._ensure_child(job, action.connector)
-            case RequestCancel():
-                await self.catalog.request_cancel(run_id)
-            case EndRun():
-                await self.catalog.end_run(run_id, action.state, action.reason, action.message)
-            case PatchChild():
-                await self._patch_child(job, action)
-            case StopChild():
-                # No right to delete is needed for this, and the Job's ttl tidies up behind it.
-                await self.cluster.patch(_child_key(job), {"spec": {"activeDeadlineSeconds": 1, "suspend": False}})
-        return ()
+        for action in actions:
+            match action:
+                case AdmitRun():
+                    look.is_admitted = await self._admit(job, action)
+                    if not look.is_admitted:
+                        refused = dataclasses.replace(look.observed.place, is_refused=True)
+                        look.observed = dataclasses.replace(look.observed, place=refused)
+                        return
+                case EnsureChild():
+                    name = await self.workers.ensure(job, action.connector)
+                    if name:
+                        look.notices.append(Notice("Normal", Reason.JOB_CREATED, f"created the worker Job {name}"))
+                case RequestCancel():
+                    await self.catalog.request_cancel(run_id)
+                case EndRun():
+                    await self.catalog.end_run(run_id, action.state, action.reason, action.message)
+                case PatchChild():
+                    await self.workers.patch(job, suspend=action.suspend, ttl_seconds=action.ttl_seconds)
+                case StopChild():
+                    await self.workers.stop(job)
 
-    async def _ensure_child(self, job: ImportJob, connector: Connector | None) -> tuple[Notice, ...]:
-        created = await self.cluster.create(children.build_import_job(job, connector, self.template))
-        if created is None:
-            return ()
-        name = created["metadata"]["name"]
-        return (Notice("Normal", Reason.JOB_CREATED, f"created the worker Job {name}"),)
+    def _requeue_after(self, job: ImportJob, look: _Look) -> float | None:
+        """A backup for missed wake-ups; None when the run has ended or waits for the user."""
+        observed = look.observed
+        run = observed.run
+        if run is not None and run.state.is_terminal:
+            return None
+        if observed.stranger:
+            return _LOOK_AGAIN_STRANGER
+        if run is not None:
+            is_starting = observed.child is None or observed.child.ready == 0
+            return _LOOK_AGAIN_STARTING if is_starting else _LOOK_AGAIN_RUNNING
+        if look.blocked is not None and look.blocked.reason is Reason.QUEUED:
+            return self._requeue_queued(job, observed.place)
+        return _requeue_grace(look)
 
-    async def _patch_child(self, job: ImportJob, action: PatchChild) -> None:
-        key = _child_key(job)
-        body = await self.cluster.get_live(key)
-        if body is None or not _is_ours(body, job):
-            return
-        if not action.suspend and not _is_over(body) and not await self._ensure_catalog_secret(body):
-            return
-        spec: dict[str, Any] = {"ttlSecondsAfterFinished": action.ttl_seconds}
-        if not _is_over(body):
-            spec["suspend"] = action.suspend
-        await self.cluster.patch(key, {"metadata": {"uid": body["metadata"]["uid"]}, "spec": spec})
+    def _requeue_queued(self, job: ImportJob, seen: Place) -> float | None:
+        """At once when the place is another by now: nobody tells one that was not known to wait."""
+        if not seen.is_certain:
+            self.queues.hurry(_key(job))
+        place = self.queues.place_of(_key(job))
+        if place.is_first and not seen.is_first:
+            return 0.0
+        return _LOOK_AGAIN_QUEUED if place.position <= WOKEN else None
 
-    async def _ensure_catalog_secret(self, job_body: dict[str, Any]) -> bool:
-        """Make the Secret that the Job's pods need. False = that of a deleted Job of the same name is still being
-        collected: letting the pods go now would take it from under them, so the next look does it."""
-        meta = job_body["metadata"]
-        key = ObjectKey("Secret", meta["namespace"], names.catalog_secret_name(meta["name"]))
-        body = await self.cluster.get_live(key)
-        if body is None:
-            body = await self.cluster.create(children.build_catalog_secret(job_body, self.worker_dsn))
-        owners = (body or {}).get("metadata", {}).get("ownerReferences") or ()
-        return any(owner.get("uid") == meta["uid"] for owner in owners)
+    async def _admit(self, job: ImportJob, action: AdmitRun) -> bool:
+        unfinished = self.queues.unfinished_runs(_key(job))
+        if await self.catalog.admit_run(action.spec, action.max_concurrent_runs, unfinished=unfinished):
+            return True
+        if not await self._end_orphans(action.spec.connector_id):
+            return False
+        return await self.catalog.admit_run(action.spec, action.max_concurrent_runs, unfinished=unfinished)
+
+    async def _end_orphans(self, connector_id: str) -> bool:
+        """End runs whose ImportJobs were deleted while no operator saw it: they would take up room for ever."""
+        ended = False
+        for run in await self.catalog.open_runs(connector_id):
+            key = ObjectKey("ImportJob", run.namespace, run.name)
+            if not run.is_quiet or self.queues.knows(key, run.run_id):
+                continue
+            body = await self.cluster.get_live(key)
+            if body is None or names.import_run_id(body["metadata"]["uid"]) != run.run_id:
+                ended |= await self.catalog.end_run(run.run_id, RunState.CANCELLED, Reason.CANCELLED, _ORPHANED)
+        return ended
 
 
-def _child_key(job: ImportJob) -> ObjectKey:
-    name = names.import_job_name(job.metadata.uid, children.FIRST_ATTEMPT)
-    return ObjectKey("Job", job.metadata.namespace, name)
+def _key(job: ImportJob) -> ObjectKey:
+    return ObjectKey("ImportJob", job.metadata.namespace, job.metadata.name)
 
 
-def _is_ours(body: dict[str, Any], job: ImportJob) -> bool:
-    """A Job that is already going away, or that somebody else made under our name, is not our child."""
-    owners = body["metadata"].get("ownerReferences") or ()
-    return not body["metadata"].get("deletionTimestamp") and any(o.get("uid") == job.metadata.uid for o in owners)
+def _stand(job: ImportJob, look: _Look) -> Stand | None:
+    run = look.observed.run
+    if run is not None:
+        return None if run.state.is_terminal else Stand.RUNNING
+    if has_ended(job):
+        return None
+    return Stand.ASIDE if look.blocked is None else _IN_LINE.get(look.blocked.reason, Stand.ASIDE)
 
 
 def _is_settled(job: ImportJob) -> bool:
@@ -179,37 +235,7 @@ def _is_settled(job: ImportJob) -> bool:
     )
 
 
-def _is_over(body: dict[str, Any]) -> bool:
-    return any(
-        c.get("type") in ("Complete", "Failed") and c.get("status") == "True"
-        for c in (body.get("status") or {}).get("conditions") or ()
-    )
-
-
-def _parse_child(body: dict[str, Any]) -> ChildJob:
-    status = body.get("status") or {}
-    spec = body.get("spec") or {}
-    ended = {c["type"]: c for c in status.get("conditions") or () if c.get("status") == "True"}
-    failed = ended.get("Failed") or {}
-    return ChildJob(
-        name=body["metadata"]["name"],
-        complete="Complete" in ended,
-        failed="Failed" in ended,
-        failed_reason=str(failed.get("reason") or ""),
-        failed_message=str(failed.get("message") or ""),
-        failed_pods=int(status.get("failed") or 0),
-        active=int(status.get("active") or 0),
-        ready=int(status.get("ready") or 0),
-        suspended=bool(spec.get("suspend")),
-        ttl_seconds=spec.get("ttlSecondsAfterFinished"),
-    )
-
-
-def _requeue_after(observed: Observed) -> float | None:
-    """A backup for missed wake-ups; None when the run has ended or waits for the user."""
-    run = observed.run
-    if run is None or run.state.is_terminal:
-        return None
-    if observed.child is None or observed.child.ready == 0:
-        return _LOOK_AGAIN_STARTING
-    return _LOOK_AGAIN_RUNNING
+def _requeue_grace(look: _Look) -> float | None:
+    reasons = (Reason.CONNECTOR_NOT_FOUND, Reason.INDEX_NOT_FOUND)
+    rest = GRACE_SECONDS - look.observed.age_seconds
+    return rest if look.blocked is not None and look.blocked.reason in reasons and rest > 0 else None

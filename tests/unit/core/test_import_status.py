@@ -14,8 +14,8 @@ from videovector_operator.api.v1alpha1.importjob import ImportJob, ImportJobStat
 from videovector_operator.api.v1alpha1.reasons import Reason
 from videovector_operator.core import conditions, names
 from videovector_operator.core.conditions import Verdict
+from videovector_operator.core.import_seen import ChildJob, Observed
 from videovector_operator.core.import_status import ListsHint, summarize_import
-from videovector_operator.core.importjob import ChildJob, Observed
 from videovector_operator.core.records import FileOutcome, RunCounters, RunState, RunSummary
 
 Json = dict[str, Any]

@@ -13,15 +13,14 @@ from videovector_operator.api.v1alpha1.importjob import ImportJob
 from videovector_operator.api.v1alpha1.reasons import Reason
 from videovector_operator.core import names
 from videovector_operator.core.conditions import State
+from videovector_operator.core.import_seen import ChildJob, Observed
 from videovector_operator.core.import_status import ListsHint, summarize_import
 from videovector_operator.core.importjob import (
     Action,
-    ChildJob,
+    AdmitRun,
     Decision,
     EndRun,
     EnsureChild,
-    EnsureRun,
-    Observed,
     PatchChild,
     RequestCancel,
     build_run_spec,
@@ -54,7 +53,7 @@ def test_a_run_starts_when(name: str) -> None:
     job, observed = STARTS[name]
     decision = decide_import(job, observed)
     assert decision.blocked is None
-    assert decision.actions == (EnsureRun(build_run_spec(job, CONNECTOR)), EnsureChild(CONNECTOR), LET_GO)
+    assert decision.actions == (AdmitRun(build_run_spec(job, CONNECTOR), None), EnsureChild(CONNECTOR), LET_GO)
 
 
 BLOCKED: dict[str, tuple[ImportJob, Observed, State, Reason, str]] = {
@@ -77,7 +76,7 @@ BLOCKED: dict[str, tuple[ImportJob, Observed, State, Reason, str]] = {
         seen(index=make_index(meta={"deletionTimestamp": "2026-05-01T00:00:00Z"})),
         State.STALLED,
         Reason.INDEX_NOT_FOUND,
-        "there is no Index",
+        "spec.indexRef.name: Index 'films' in namespace 'media' is being deleted; create it again",
     ),
     "the Connector is for exports": (
         make_import(),
@@ -152,6 +151,12 @@ def test_a_run_does_not_start_when(name: str) -> None:
 FAILED = replace(CHILD, failed=True, ready=0, failed_reason="BackoffLimitExceeded", failed_message="too many failures")
 CANCELLING = make_run(cancel_requested=True)
 CANCELLED = EndRun(RunState.CANCELLED, Reason.CANCELLED, "cancelled; what was imported stays")
+LOST = EndRun(
+    RunState.FAILED,
+    Reason.CONNECTOR_DELETED,
+    "its worker Job must be made again, but Connector 'footage' is gone and with it the way to the source. "
+    "What was imported stays; create the Connector, then a new ImportJob for the rest",
+)
 RUNNING: dict[str, tuple[ImportJob, Observed, tuple[Action, ...]]] = {
     "all goes well: leave it alone": (make_import(), seen(run=make_run(), child=CHILD), ()),
     "its Connector and Index were deleted: it goes on": (
@@ -160,10 +165,21 @@ RUNNING: dict[str, tuple[ImportJob, Observed, tuple[Action, ...]]] = {
         (),
     ),
     "its Job is gone: make it again": (make_import(), seen(run=make_run()), (EnsureChild(CONNECTOR), LET_GO)),
-    "its Job and its Connector are gone: make the Job again": (
-        make_import(),
+    "its Job and its Connector are gone: end it": (make_import(), Observed(None, None, None, make_run()), (LOST,)),
+    "its Job and its Connector are gone, and it is cancelled: end it as cancelled": (
+        make_import(cancel=True),
+        Observed(None, None, None, CANCELLING),
+        (CANCELLED,),
+    ),
+    "its Job and its Connector are gone, and it is paused: not now": (
+        make_import(meta=PAUSE),
         Observed(None, None, None, make_run()),
-        (EnsureChild(None), LET_GO),
+        (),
+    ),
+    "a Job of somebody else has the name of its own: wait for that one to go": (
+        make_import(),
+        seen(run=make_run(), stranger=CHILD.name),
+        (),
     ),
     "its Job was made and not let go: let it go": (
         make_import(),
@@ -363,12 +379,12 @@ jobs = st.builds(
 @given(jobs, observations)
 def test_laws_of_every_look_at_an_import(job: ImportJob, observed: Observed) -> None:
     decision = decide_import(job, observed)
-    starts = any(isinstance(action, EnsureRun | EnsureChild | RequestCancel | EndRun) for action in decision.actions)
+    starts = any(isinstance(action, AdmitRun | EnsureChild | RequestCancel | EndRun) for action in decision.actions)
     has_ended = observed.run.state.is_terminal if observed.run is not None else job.status.phase in PHASES.values()
     assert not (has_ended and starts), "a run that has ended was touched again"
     assert not (decision.blocked and decision.actions), "blocked, and yet it acts"
     if job.spec.cancel:
-        assert not any(isinstance(action, EnsureRun) for action in decision.actions), "a cancelled run began"
+        assert not any(isinstance(action, AdmitRun) for action in decision.actions), "a cancelled run began"
     status = summarize_import(job, observed, decision.blocked, hint=ListsHint("list {run}"), now=NOW)
     published = {
         "metadata": {"generation": job.metadata.generation},

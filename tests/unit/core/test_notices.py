@@ -7,11 +7,15 @@ from videovector_operator.api.v1alpha1.common import Status
 from videovector_operator.api.v1alpha1.reasons import Reason
 from videovector_operator.core import conditions
 from videovector_operator.core.conditions import Verdict
-from videovector_operator.core.notices import decide_notices
+from videovector_operator.core.notices import CONNECTOR_GONE, decide_notices
 
 NEW = Status()
 TESTED = conditions.ready(Reason.CONNECTION_TESTED, "works")
 DENIED = conditions.stalled(Reason.ACCESS_DENIED, "denied")
+
+SCANNING = conditions.progressing(Reason.SCANNING, "3 files")
+LOST = conditions.progressing(Reason.SCANNING, f"4 files. Connector 'x' {CONNECTOR_GONE}")
+LOST_AND_MOVED = conditions.progressing(Reason.IMPORTING, f"5 files. Connector 'x' {CONNECTOR_GONE}")
 
 
 def published(verdict: Verdict) -> Status:
@@ -41,6 +45,23 @@ CASES = {
         [("Warning", "StorageUnavailable")],
     ),
     "what tells nobody anything": (NEW, published(conditions.ready(Reason.INDEX_READY, "3 media")), []),
+    "one that is ahead of what it names": (
+        NEW,
+        published(conditions.progressing(Reason.INDEX_NOT_FOUND, "not there")),
+        [],
+    ),
+    "what it names has not come": (
+        published(conditions.progressing(Reason.INDEX_NOT_FOUND, "not there")),
+        published(conditions.stalled(Reason.INDEX_NOT_FOUND, "not there")),
+        [("Warning", "IndexNotFound")],
+    ),
+    "a run loses its Connector": (published(SCANNING), published(LOST), [("Warning", "ConnectorDeleted")]),
+    "a run has lost its Connector before": (published(LOST), published(LOST_AND_MOVED), [("Normal", "Importing")]),
+    "a Connector that is used is being deleted": (
+        published(TESTED),
+        published(conditions.progressing(Reason.CONNECTOR_DELETED, "in use")),
+        [("Warning", "ConnectorDeleted")],
+    ),
     "no conditions at all": (published(TESTED), NEW, []),
 }
 

@@ -221,11 +221,15 @@ async def test_an_api_server_that_was_away_leaves_no_trace(tested: House) -> Non
     assert tested.words(FOOTAGE) == ("True", "ConnectionTested")
 
 
-async def test_a_connector_that_goes_is_left_alone(tested: House) -> None:
+async def test_a_connector_that_goes_is_not_tested_and_says_so(tested: House) -> None:
     tested.fake.edit(FOOTAGE, {"metadata": {"finalizers": ["other/finalizer"]}})
     tested.fake.delete(FOOTAGE)
     await tested.look(FOOTAGE)
-    assert (tested.storages, tested.fake.writes) == ([], [])
+    assert tested.storages == []
+    assert (tested.words(FOOTAGE), tested.message(FOOTAGE)) == (
+        ("Unknown", "ConnectorDeleted"),
+        "being deleted; no run uses it any more",
+    )
 
 
 async def test_a_connector_without_its_block_is_stalled(house: House) -> None:

@@ -1,4 +1,4 @@
-"""Azure Blob Storage on loopback: Azurite, installed by npm as the lock file in azurite/ pins it.
+"""Azure Blob Storage on loopback: Azurite, installed by npm as the lock file in azurite-npm/ pins it.
 
 With ``tls`` it speaks HTTPS and takes bearer tokens, which a stand-in for Entra ID beside it gives out.
 """
@@ -19,7 +19,7 @@ from .certificates import CertificateAuthority
 from .entra import EntraServer
 from .server import Server, override
 
-_PACKAGE = Path(__file__).parent / "azurite"
+_PACKAGE = Path(__file__).parent / "azurite-npm"
 _PROGRAM = "node_modules/azurite/dist/src/blob/main.js"
 _INSTALL = "apt-get install -y --no-install-recommends nodejs npm"
 _NPM_OPTIONS = ("--ignore-scripts", "--no-audit", "--no-fund", "--omit=dev", "--loglevel=error")

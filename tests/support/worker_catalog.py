@@ -13,6 +13,7 @@ from datetime import timedelta
 
 from typing_extensions import override
 
+from videovector_operator.catalog.fake_rates import FakeRequestRates
 from videovector_operator.catalog.outcome import MAX_ATTEMPTS, Ending, decide_ending
 from videovector_operator.catalog.port import WorkerCatalog
 from videovector_operator.core.records import (
@@ -21,6 +22,7 @@ from videovector_operator.core.records import (
     FileResult,
     FileState,
     MediaRecord,
+    Reservation,
     RunControl,
     RunCounters,
     RunSpec,
@@ -55,6 +57,7 @@ class MemoryWorkerCatalog(WorkerCatalog):
         self.outages = 0
         self.scanner = ("", 0.0)
         self.cursor = ""
+        self.rates = FakeRequestRates(clock)
         self._clock = clock
 
     def request_cancel(self) -> None:
@@ -179,6 +182,21 @@ class MemoryWorkerCatalog(WorkerCatalog):
         self._end(Ending(RunState.FAILED, reason, message))
         return self._observe()
 
+    @override
+    async def reserve_requests(self, connector_id: str, count: int) -> Reservation | None:
+        self._enter("reserve_requests")
+        return await self.rates.reserve_requests(connector_id, count)
+
+    @override
+    async def confirm_reservation(self, connector_id: str, revision: int) -> bool:
+        self._enter("confirm_reservation")
+        return await self.rates.confirm_reservation(connector_id, revision)
+
+    @override
+    async def report_throttled(self, connector_id: str, retry_after: float) -> None:
+        self._enter("report_throttled")
+        await self.rates.report_throttled(connector_id, retry_after)
+
     def _end(self, ending: Ending) -> None:
         self.ending = ending
         for row in self.rows.values():
@@ -206,5 +224,6 @@ class MemoryWorkerCatalog(WorkerCatalog):
             states.count(FileState.FAILED),
             states.count(FileState.SKIPPED),
         )
-        self.control = replace(self.control, counters=counters)
+        limit = self.rates.limit_of(self.spec.connector_id) if self.spec is not None else None
+        self.control = replace(self.control, counters=counters, request_limit=limit)
         return self.control

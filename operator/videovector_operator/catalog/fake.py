@@ -16,6 +16,7 @@ from typing import Any
 from typing_extensions import override
 
 from videovector_operator.api.v1alpha1.reasons import Reason
+from videovector_operator.catalog.fake_rates import FakeRequestRates
 from videovector_operator.catalog.outcome import (
     Ending,
     RunEvent,
@@ -53,6 +54,8 @@ class FakeCatalog(OperatorCatalog):
         """(type, run id) of every event written."""
         self.indexes: dict[str, tuple[str, str]] = {}
         """(namespace, name) of every known index by its id."""
+        self.rates = FakeRequestRates(lambda: now().timestamp())
+        """How fast the pods of each Connector may send."""
         self._now = now
         self._specs: dict[str, RunSpec] = {}
         self._runs: dict[str, RunSummary] = {}
@@ -163,6 +166,11 @@ class FakeCatalog(OperatorCatalog):
         ]
 
     @override
+    async def set_request_limit(self, connector_id: str, limit: int | None) -> None:
+        self._check()
+        self.rates.set_limit(connector_id, limit)
+
+    @override
     async def observe_run(self, run_id: str, *, list_limit: int = 50) -> RunSummary | None:
         self._check()
         run = self._runs.get(run_id)
@@ -173,6 +181,7 @@ class FakeCatalog(OperatorCatalog):
             media_ids=run.media_ids[:list_limit],
             failed_files=run.failed_files[:list_limit],
             skipped_files=run.skipped_files[:list_limit],
+            request_rate=self.rates.observe(self._specs[run_id].connector_id),
         )
 
     @override

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -95,15 +95,18 @@ class Database:
         """Close all connections. The object cannot be used afterwards."""
         await self._pool.close()
 
-    async def run(self, work: Callable[[Connection], Awaitable[T]], *, seconds: float | None = None) -> T:
+    async def run(
+        self, work: Callable[[Connection], Awaitable[T]], *, seconds: float | None = None, one_statement: bool = False
+    ) -> T:
         """Run ``work`` in one transaction, again after a deadlock or lock time-out (bounded), and commit.
 
         ``seconds`` replaces the total time-out for work that may be long (and says so to PostgreSQL by `allow_statement`).
+        With ``one_statement`` the work's only statement is the transaction: no row stays locked while its answer travels.
         Raises CatalogUnavailable.
         """
         for delay in (*_RETRY_DELAYS, None):
             try:
-                return await self._run_once(work, seconds)
+                return await self._run_once(work, seconds, one_statement=one_statement)
             except _RETRIED as error:
                 if delay is None:
                     raise CatalogUnavailable(
@@ -112,13 +115,15 @@ class Database:
                 await asyncio.sleep(delay)
         raise AssertionError("unreachable: the last round returns or raises")
 
-    async def _run_once(self, work: Callable[[Connection], Awaitable[T]], seconds: float | None) -> T:
+    async def _run_once(
+        self, work: Callable[[Connection], Awaitable[T]], seconds: float | None, *, one_statement: bool
+    ) -> T:
         with _translated():
             await self.open()
             async with (
                 asyncio.timeout(seconds or self._timeouts.work),
                 self._pool.connection() as connection,
-                connection.transaction(),
+                nullcontext() if one_statement else connection.transaction(),
             ):
                 return await work(connection)
 

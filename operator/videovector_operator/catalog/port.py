@@ -2,7 +2,7 @@
 
 `catalog.postgres` implements both. Nothing here knows SQL.
 Every method raises CatalogUnavailable when PostgreSQL cannot be reached, and is safe to repeat: each is one transaction
-whose second run changes nothing.
+whose second run changes nothing (of `RequestRates` it may take a little of the rate away, never add to it).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from videovector_operator.core.records import (
     FileState,
     IndexSummary,
     OpenRun,
+    Reservation,
     RunControl,
     RunFile,
     RunSpec,
@@ -55,6 +56,13 @@ class OperatorCatalog(Protocol):
 
     async def open_runs(self, connector_id: str) -> Sequence[OpenRun]:
         """The runs of a Connector that have not ended, oldest first; at most 2,000."""
+        ...
+
+    async def set_request_limit(self, connector_id: str, limit: int | None) -> None:
+        """Let all pods of a Connector's runs send at most ``limit`` requests a second together; None takes the limit off.
+
+        Runs that are going on follow within about a second.
+        """
         ...
 
     async def observe_run(self, run_id: str, *, list_limit: int = 50) -> RunSummary | None:
@@ -102,7 +110,23 @@ class OperatorCatalog(Protocol):
         ...
 
 
-class WorkerCatalog(Protocol):
+class RequestRates(Protocol):
+    """The line in which all pods of a Connector wait for their turn to send requests (`core.pace`), by the catalog's clock."""
+
+    async def reserve_requests(self, connector_id: str, count: int) -> Reservation | None:
+        """Take up to ``count`` (at least 1) of the next free moments; None = the Connector has no limit."""
+        ...
+
+    async def confirm_reservation(self, connector_id: str, revision: int) -> bool:
+        """Whether a reservation still counts: it does not once the line was drawn anew (throttled, another limit)."""
+        ...
+
+    async def report_throttled(self, connector_id: str, retry_after: float) -> None:
+        """Slow all pods down: the provider throttled, and wants to be left alone for so many seconds."""
+        ...
+
+
+class WorkerCatalog(RequestRates, Protocol):
     """A worker's face. ``owner`` names one worker process and fences its writes: results of a lost lease count nothing."""
 
     async def load_run(self, run_id: str) -> RunSpec | None:

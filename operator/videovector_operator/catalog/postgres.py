@@ -18,6 +18,7 @@ from videovector_operator.catalog import (
     indexes,
     listening,
     listing,
+    rates,
     registration,
     runs,
     scan,
@@ -34,6 +35,7 @@ from videovector_operator.core.records import (
     FileState,
     IndexSummary,
     OpenRun,
+    Reservation,
     RunControl,
     RunFile,
     RunSpec,
@@ -104,6 +106,10 @@ class PostgresCatalog(OperatorCatalog, WorkerCatalog):
     @override
     async def open_runs(self, connector_id: str) -> Sequence[OpenRun]:
         return await self._database.run(lambda c: admission.open_runs(c, connector_id))
+
+    @override
+    async def set_request_limit(self, connector_id: str, limit: int | None) -> None:
+        await self._database.run(lambda c: rates.set_request_limit(c, connector_id, limit))
 
     @override
     async def observe_run(self, run_id: str, *, list_limit: int = 50) -> RunSummary | None:
@@ -200,6 +206,20 @@ class PostgresCatalog(OperatorCatalog, WorkerCatalog):
         return await self._database.run(
             lambda c: endings.fail_run(c, run_id, reason, message), seconds=endings.ENDING_SECONDS
         )
+
+    @override
+    async def reserve_requests(self, connector_id: str, count: int) -> Reservation | None:
+        return await self._database.run(lambda c: rates.reserve_requests(c, connector_id, count), one_statement=True)
+
+    @override
+    async def confirm_reservation(self, connector_id: str, revision: int) -> bool:
+        return await self._database.run(
+            lambda c: rates.confirm_reservation(c, connector_id, revision), one_statement=True
+        )
+
+    @override
+    async def report_throttled(self, connector_id: str, retry_after: float) -> None:
+        await self._database.run(lambda c: rates.report_throttled(c, connector_id, retry_after), one_statement=True)
 
 
 async def _read_revision(connection: Connection) -> str | None:

@@ -96,7 +96,8 @@ UPDATE runs AS r SET imported = r.imported + counted.imported, failed = r.failed
 FROM (SELECT count(*) FILTER (WHERE state = 'imported') AS imported, count(*) FILTER (WHERE state = 'failed') AS failed,
              count(*) FILTER (WHERE state = 'skipped') AS skipped, coalesce(sum(bytes_read), 0) AS bytes FROM closed) AS counted
 WHERE run_id = %(run_id)s
-RETURNING r.state, cancel_requested, scan_done, total, r.imported, r.failed, r.skipped, bytes_transferred
+RETURNING r.state, cancel_requested, scan_done, total, r.imported, r.failed, r.skipped, bytes_transferred,
+          (SELECT max_per_second FROM request_rates WHERE connector_id = r.connector_id) AS request_limit
 """
 
 _RESULT_STATES = (FileState.IMPORTED, FileState.FAILED, FileState.SKIPPED)

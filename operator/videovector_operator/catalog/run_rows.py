@@ -16,14 +16,16 @@ from videovector_operator.catalog.text import escaped_json, unescaped_json
 from videovector_operator.core.records import JsonValue, RunControl, RunCounters, RunSpec, RunState
 
 _CONTROL = """
-SELECT state, cancel_requested, scan_done, total, imported, failed, skipped, bytes_transferred
-FROM runs WHERE run_id = %s
+SELECT state, cancel_requested, scan_done, total, imported, failed, skipped, bytes_transferred,
+       (SELECT max_per_second FROM request_rates WHERE connector_id = r.connector_id) AS request_limit
+FROM runs AS r WHERE run_id = %s
 """
 
 _LOCK = """
 SELECT state, cancel_requested, scan_done, total, imported, failed, skipped, bytes_transferred, spec, scan_owner,
+       (SELECT max_per_second FROM request_rates WHERE connector_id = r.connector_id) AS request_limit,
        coalesce(progress_told_at, started_at, created_at) <= clock_timestamp() - interval '10 seconds' AS progress_due
-FROM runs WHERE run_id = %s FOR NO KEY UPDATE
+FROM runs AS r WHERE run_id = %s FOR NO KEY UPDATE
 """
 
 GONE = RunControl(state=RunState.CANCELLED, cancel_requested=True, scan_done=True, counters=RunCounters())
@@ -64,6 +66,7 @@ def read_control(row: Mapping[str, Any]) -> RunControl:
         cancel_requested=row["cancel_requested"],
         scan_done=row["scan_done"],
         counters=read_counters(row),
+        request_limit=row["request_limit"],
     )
 
 

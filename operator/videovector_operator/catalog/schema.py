@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-SCHEMA_REVISION = "0002"
+SCHEMA_REVISION = "0003"
 """The newest migration below `catalog/migrations/versions`."""
 
 MIGRATE_COMMAND = "videovector-operator migrate"

@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from psycopg.sql import SQL
+
 from videovector_operator.catalog.pool import Connection
+from videovector_operator.catalog.rates import PRESENT_RATE
 from videovector_operator.catalog.run_rows import read_counters
 from videovector_operator.catalog.text import unescape
-from videovector_operator.core.records import FileOutcome, FileState, RunState, RunSummary
+from videovector_operator.core.records import FileOutcome, FileState, RequestRate, RunState, RunSummary
 
-_RUN = "SELECT * FROM runs WHERE run_id = %s"
+_RUN = SQL("""
+SELECT runs.*, max_per_second, {present_rate} AS present_rate,
+       CASE WHEN held_until > clock_timestamp() THEN held_until END AS held_until
+FROM runs LEFT JOIN request_rates USING (connector_id) WHERE run_id = %s
+""").format(present_rate=PRESENT_RATE)
 
 # Each branch reads its first rows from the index run_files_done.
 _FILES = """
@@ -52,7 +59,14 @@ async def observe_run(connection: Connection, run_id: str, list_limit: int) -> R
         media_ids=tuple(row["media_id"] for row in files if row["state"] == FileState.IMPORTED),
         failed_files=_outcomes(files, FileState.FAILED),
         skipped_files=_outcomes(files, FileState.SKIPPED),
+        request_rate=_request_rate(run),
     )
+
+
+def _request_rate(row: dict[str, Any]) -> RequestRate | None:
+    if row["max_per_second"] is None:
+        return None
+    return RequestRate(row["max_per_second"], row["present_rate"], row["held_until"])
 
 
 def _outcomes(files: Sequence[dict[str, Any]], state: FileState) -> tuple[FileOutcome, ...]:

@@ -83,6 +83,27 @@ class FileOutcome:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestRate:
+    """How fast a Connector's pods may send: ``limit`` is what the Connector says, ``present`` what is allowed now (requests a
+    second). Until ``held_until`` nothing is sent, because the provider asked for it; None = it did not."""
+
+    limit: int
+    present: float
+    held_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """The right to send ``count`` requests: the first in ``start_in`` seconds (negative = it might have been sent already),
+    each further one ``spacing`` seconds later. ``revision`` tells whether it still counts."""
+
+    count: int
+    start_in: float
+    spacing: float
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
 class RunSummary:
     """The bounded projection of a run that a status is made from. Lists are ordered by path and cut at the asked limit."""
 
@@ -104,6 +125,8 @@ class RunSummary:
     media_ids: tuple[str, ...] = ()
     failed_files: tuple[FileOutcome, ...] = ()
     skipped_files: tuple[FileOutcome, ...] = ()
+    request_rate: RequestRate | None = None
+    """Of its Connector, None = no limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,3 +245,5 @@ class RunControl:
     cancel_requested: bool
     scan_done: bool
     counters: RunCounters
+    request_limit: int | None = None
+    """Requests a second that all pods of its Connector may send; None = no limit."""

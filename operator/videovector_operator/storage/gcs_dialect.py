@@ -1,0 +1,83 @@
+"""How Cloud Storage requests say who asks, and how its refusals are read: the Google side of `exchange`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from urllib.parse import quote
+
+from videovector_operator.errors import InvalidCredentials, StorageError, Unavailable
+from videovector_operator.storage.exchange import Signed
+from videovector_operator.storage.gcs_address import Address
+from videovector_operator.storage.gcs_credentials import Credentials
+from videovector_operator.storage.gcs_errors import REQUESTER_PAYS, build_error
+from videovector_operator.storage.request import Reply, Request
+from videovector_operator.storage.transport import scrub
+
+_LARGEST_SKEW = timedelta(minutes=1)
+"""Clocks that differ by more may be why a token was refused."""
+
+
+class GcsDialect:
+    """Bearer tokens for one bucket. ``clock`` gives aware UTC time; ``project`` pays where readers have to."""
+
+    def __init__(self, address: Address, credentials: Credentials, project: str, clock: Callable[[], datetime]) -> None:
+        self._address = address
+        self.credentials = credentials
+        self._project = project
+        self._clock = clock
+        self._skew = timedelta(0)
+        self._has_learnt_skew = False
+        self._is_payer_needed = False
+        self._used = ""
+
+    async def authorize(self, request: Request) -> Signed:
+        """Add the present token; see `exchange.Dialect`."""
+        token = self._used = await self.credentials.token(self.now())
+        headers = {"host": self._address.host, "authorization": f"Bearer {token}", **request.headers}
+        if self._is_payer_needed:
+            headers["x-goog-user-project"] = self._project
+        target = f"{self._address.base}{request.path}"
+        return Signed(f"{target}?{encode_query(request.params)}" if request.params else target, headers)
+
+    def build_error(self, request: Request, reply: Reply) -> StorageError:
+        """Translate a refusal; see `exchange.Dialect`."""
+        error = build_error(request, self._address, reply)
+        if error.code == REQUESTER_PAYS and not self._is_payer_needed and self._project:
+            self._is_payer_needed = True
+            return Unavailable(f"{error.message}. It is tried again with the project of projectId", error.code)
+        if isinstance(error, InvalidCredentials):
+            self._learn_skew(reply.headers.get("date", ""))
+        return scrub(error, (self._used, request.params.get("upload_id")))
+
+    def can_renew(self, error: InvalidCredentials) -> bool:
+        """Tell whether another token may be accepted; see `exchange.Dialect`. Google does not say which ones have expired."""
+        if not error.code:
+            # Not refused by the server: there is no token.
+            return False
+        refused = not self._has_learnt_skew
+        self._has_learnt_skew = False
+        return self.credentials.expire(refused=refused)
+
+    def close(self) -> None:
+        """Free threads."""
+        self.credentials.close()
+
+    def now(self) -> datetime:
+        """The time by the server's clock, as far as it is known."""
+        return self._clock() + self._skew
+
+    def _learn_skew(self, date: str) -> None:
+        """Date the next tokens by the server's clock, when ours may be why one was refused."""
+        try:
+            skew = parsedate_to_datetime(date).astimezone(UTC) - self._clock()
+        except ValueError:
+            return
+        if abs(skew - self._skew) > _LARGEST_SKEW:
+            self._skew, self._has_learnt_skew = skew, True
+
+
+def encode_query(params: Mapping[str, str]) -> str:
+    """Build a query; each byte but the unreserved is encoded."""
+    return "&".join([f"{name}={quote(value, safe='')}" for name, value in params.items()])

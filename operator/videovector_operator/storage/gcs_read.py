@@ -1,0 +1,58 @@
+"""Ranged reads of objects as they are stored.
+
+Objects that say ``Content-Encoding: gzip`` are decompressed by Google, and ranges of them ignored, unless the request accepts gzip:
+so it does. Should something on the way then compress what is stored plain, the bytes are asked for once more as they are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from videovector_operator.errors import Invalid
+from videovector_operator.storage.exchange import Exchange
+from videovector_operator.storage.gcs_address import object_path
+from videovector_operator.storage.gcs_objects import pin
+from videovector_operator.storage.ranges import ACCEPTED, decode_range
+from videovector_operator.storage.request import Reply, Request
+
+
+class _RecodedError(Exception):
+    """The bytes were compressed on the way: they are not the object's."""
+
+
+async def read_range(
+    http: Exchange, bucket: str, key: str, start: int, length: int, *, fingerprint: str | None
+) -> bytes:
+    """Read part of an object; see the port."""
+    if start < 0 or length < 0:
+        raise Invalid(f"A range of object {key!r} cannot start at {start} with length {length}")
+    path = object_path(bucket, key)
+    if length == 0:
+        return b""
+    request = Request(
+        "GET",
+        f"read object {key!r}",
+        path=path,
+        params={"alt": "media"} if fingerprint is None else {"alt": "media", "ifGenerationMatch": pin(fingerprint)},
+        headers={"range": f"bytes={start}-{start + length - 1}", "accept-encoding": "gzip"},
+        skip=start,
+        keep=length,
+        accepted=ACCEPTED,
+        lean=True,
+    )
+
+    def decode(reply: Reply) -> bytes:
+        if _is_recoded(reply):
+            raise _RecodedError
+        return decode_range(key, start, length, reply)
+
+    try:
+        return await http.send(request, decode)
+    except _RecodedError:
+        plain = replace(request, headers={**request.headers, "accept-encoding": "identity"})
+        return await http.send(plain, lambda reply: decode_range(key, start, length, reply))
+
+
+def _is_recoded(reply: Reply) -> bool:
+    stored = reply.headers.get("x-goog-stored-content-encoding", "")
+    return stored == "identity" and reply.headers.get("content-encoding", "identity") != "identity"

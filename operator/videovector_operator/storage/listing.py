@@ -28,7 +28,28 @@ Fetch = Callable[[str, str], Awaitable[RawPage]]
 """Asks for the page behind a token; with no token, for the one behind (or from) a last entry; with neither, for the first."""
 
 
-async def follow_pages(fetch: Fetch, label: str, start_after: str, *, order_hint: str) -> AsyncIterator[ListPage]:
+class KeyOrder:
+    """The order in which a server lists: by code points, which is the order of UTF-8 bytes. Another order is a subclass."""
+
+    def is_sorted(self, names: list[str]) -> bool:
+        """Tell whether ``names`` stand in order."""
+        return names == sorted(names)
+
+    def is_behind(self, name: str, last: str) -> bool:
+        """Tell whether ``name`` comes behind ``last``."""
+        return name > last
+
+    def last_of(self, names: list[str]) -> str:
+        """Return the name that comes last."""
+        return max(names)
+
+
+_BY_CODE_POINTS = KeyOrder()
+
+
+async def follow_pages(
+    fetch: Fetch, label: str, start_after: str, *, order_hint: str, order: KeyOrder = _BY_CODE_POINTS
+) -> AsyncIterator[ListPage]:
     """Yield pages that hold something; entries (keys and prefixes) at or before ``start_after`` never come.
 
     ``label`` names the bucket and ``order_hint`` is the next step for people whose server does not list in order. Raises Invalid
@@ -37,8 +58,12 @@ async def follow_pages(fetch: Fetch, label: str, start_after: str, *, order_hint
     last, token, idle = start_after, "", 0
     while True:
         page = await fetch(token, last)
-        found, reached = _after(page, last, label, order_hint)
-        if found is not None:
+        found, reached = _after(page, last, order)
+        if not order.is_sorted([entry.key for entry in found.objects]) or not order.is_sorted([*found.prefixes]):
+            raise Invalid(
+                f"The server does not list {label} in key order, so that a listing could not be resumed{order_hint}"
+            )
+        if found.objects or found.prefixes:
             yield found
         if not page.more:
             return
@@ -48,21 +73,13 @@ async def follow_pages(fetch: Fetch, label: str, start_after: str, *, order_hint
         last, token = reached, page.token
 
 
-def _after(page: RawPage, last: str, label: str, order_hint: str) -> tuple[ListPage | None, str]:
-    """Drop what is not behind ``last`` and check the order that resuming depends on.
-
-    Python compares texts by code points, which is the order of their UTF-8 bytes.
-    """
-    objects = page.objects
-    if objects and objects[0].key <= last:
-        objects = [entry for entry in objects if entry.key > last]
-    prefixes = [entry for entry in page.prefixes if entry > last] if last else page.prefixes
-    keys = [entry.key for entry in objects]
-    if keys != sorted(keys) or prefixes != sorted(prefixes):
-        raise Invalid(
-            f"The server does not list {label} in key order, so that a listing could not be resumed{order_hint}"
-        )
-    reached = max(last, keys[-1] if keys else "", prefixes[-1] if prefixes else "")
-    if not objects and not prefixes:
-        return None, reached
+def _after(page: RawPage, last: str, order: KeyOrder) -> tuple[ListPage, str]:
+    """Drop what is not behind ``last``, which is where resuming depends on the order; also tell how far the page reached."""
+    objects, prefixes = page.objects, page.prefixes
+    if last and objects and not order.is_behind(objects[0].key, last):
+        objects = [entry for entry in objects if order.is_behind(entry.key, last)]
+    if last and prefixes:
+        prefixes = [entry for entry in prefixes if order.is_behind(entry, last)]
+    ends = [*(entry.key for entry in objects[-1:]), *prefixes[-1:]]
+    reached = order.last_of(ends) if ends else last
     return ListPage(tuple(objects), tuple(prefixes), reached), reached

@@ -1,0 +1,88 @@
+"""How Azure's requests say who asks, and how its refusals are read: the Azure side of `exchange`.
+
+Paths of requests are relative to the account: "/container/name".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from videovector_operator.errors import InvalidCredentials, StorageError, Unavailable
+from videovector_operator.storage.azure_address import Address
+from videovector_operator.storage.azure_credentials import Credentials
+from videovector_operator.storage.azure_errors import CLOCK_SKEW, build_error
+from videovector_operator.storage.azure_sign import SignedParts, encode_query, format_http_date, parse_http_date
+from videovector_operator.storage.exchange import Signed
+from videovector_operator.storage.request import Reply, Request
+from videovector_operator.storage.transport import scrub
+
+API_VERSION = "2021-12-02"
+"""The oldest that has all we ask for, so that servers other than Azure's own know it too."""
+_LARGEST_SKEW = timedelta(minutes=5)
+"""Azure refuses dates that differ by more than 15 minutes; it says so in the body, which HEAD does not have."""
+
+
+class AzureDialect:
+    """One container, as one identity. ``clock`` gives aware UTC time."""
+
+    def __init__(self, address: Address, credentials: Credentials, clock: Callable[[], datetime]) -> None:
+        self._address = address
+        self._credentials = credentials
+        self._clock = clock
+        self._skew = timedelta(0)
+
+    async def authorize(self, request: Request) -> Signed:
+        """Add version, date and credentials; see `exchange.Dialect`."""
+        headers = {
+            "host": self._address.host,
+            "x-ms-version": API_VERSION,
+            "x-ms-date": format_http_date(self.now()),
+            **request.headers,
+        }
+        path = f"{self._address.base}{request.path}" or "/"
+        given = await self._credentials.authorize(
+            SignedParts(request.method, path, request.params, len(request.body)), headers
+        )
+        query = "&".join(part for part in (encode_query(request.params), given.query) if part)
+        return Signed(f"{path}?{query}" if query else path, {**headers, **given.headers})
+
+    def build_error(self, request: Request, reply: Reply) -> StorageError:
+        """Translate a refusal; see `exchange.Dialect`."""
+        error = build_error(request, self._address, reply)
+        if isinstance(error, InvalidCredentials) or error.code == CLOCK_SKEW:
+            error = self._explain(error, reply)
+        return scrub(error, self._credentials.secrets())
+
+    def can_renew(self, error: InvalidCredentials) -> bool:  # noqa: ARG002 - whatever Azure calls it
+        """Tell whether other credentials may be had; see `exchange.Dialect`."""
+        return self._credentials.renew()
+
+    def close(self) -> None:
+        """Free threads."""
+        self._credentials.close()
+
+    def now(self) -> datetime:
+        """The time by the server's clock, as far as it is known."""
+        return self._clock() + self._skew
+
+    def _explain(self, error: StorageError, reply: Reply) -> StorageError:
+        """Say why the credentials were refused where the reply does not: a wrong clock, or an end that they name themselves."""
+        if self._learn_skew(reply.headers.get("date", "")):
+            return Unavailable(f"{error.message}. The server's clock is used from now on", CLOCK_SKEW)
+        ended = self._credentials.expired_at(self.now())
+        if ended is not None:
+            text = f"{error.message}. The shared access signature ended at {ended:%Y-%m-%d %H:%M:%S} UTC"
+            return InvalidCredentials(text, error.code)
+        return error
+
+    def _learn_skew(self, date: str) -> bool:
+        """Date the next requests by the server's clock, when ours may be why one was refused."""
+        try:
+            skew = parse_http_date(date).astimezone(UTC) - self._clock()
+        except ValueError:
+            return False
+        if abs(skew - self._skew) <= _LARGEST_SKEW:
+            return False
+        self._skew = skew
+        return True

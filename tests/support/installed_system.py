@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
+from tests.support.clouds import Cloud, running_clouds
+from tests.support.leak_search import LogFollower, Needles
 from tests.support.operator_process import free_port
 from tests.support.slow_proxy import SlowProxy
 from tests.support.world import World, condition, is_ready, is_stalled
@@ -28,6 +31,8 @@ from tools.testservers import PostgresServer, VersityGateway
 
 Json = dict[str, Any]
 BUCKET = "e2e-media"
+PUBLIC_KEYS = ("accessKeyId", "key.json")
+"""Keys of Secrets whose values are no secrets."""
 SESSION_LABEL = "videovector.io/test-session"
 
 
@@ -42,6 +47,10 @@ class InstalledSystem:
     postgres: PostgresServer
     gateway: VersityGateway
     proxy: SlowProxy
+    clouds: Mapping[str, Cloud]
+    logs: LogFollower
+    needles: Needles
+    remembered: set[str] = field(default_factory=set)
     clients: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -63,6 +72,14 @@ class InstalledSystem:
     def upload(self, bucket: str, directory: Path, paths: Sequence[str]) -> None:
         """Bring files below ``directory`` into a bucket."""
         upload(self.s3, bucket, directory, paths, done=lambda: None)
+
+    def remember(self, secret: Mapping[str, str]) -> dict[str, str]:
+        """Note a Secret's values, none of which may ever be seen outside of Secrets; answers it."""
+        for name, value in secret.items():
+            if name not in PUBLIC_KEYS:
+                self.remembered.add(name)
+                self.needles.add(name, _private_part(name, value))
+        return dict(secret)
 
     def query(self, statement: str, *arguments: object) -> list[tuple[Any, ...]]:
         """Ask the catalog."""
@@ -96,7 +113,9 @@ class ImportSite:
     def create_connector(self, name: str, bucket: str = BUCKET, *, slow: bool = False) -> None:
         """Create a Connector with its Secret; a slow one goes through the proxy."""
         endpoint = self.system.proxy.endpoint if slow else self.system.storage.endpoint
-        self.system.kube.apply(build_credentials(self.system.storage, self.world.namespace, f"{name}-credentials"))
+        credentials = build_credentials(self.system.storage, self.world.namespace, f"{name}-credentials")
+        self.system.remember(credentials["stringData"])
+        self.system.kube.apply(credentials)
         place = {"bucket": bucket, "region": "us-east-1", "endpoint": endpoint, "forcePathStyle": True}
         spec = {"provider": "s3", "s3": place, "credentialsSecretRef": {"name": f"{name}-credentials"}}
         self.world.create("Connector", name, spec)
@@ -123,7 +142,9 @@ class ImportSite:
 
     def wait_ready(self, name: str, seconds: float = 90.0) -> Json:
         """Wait until the run has ended well."""
-        return self._wait(name, is_ready, seconds)
+        job = self.wait_ended(name, seconds)
+        assert is_ready(job), f"{json.dumps(job['status'], indent=1)}\n{self.system.explain(self.world.namespace)}"
+        return job
 
     def _wait(self, name: str, until: Callable[[Json], bool], seconds: float) -> Json:
         try:
@@ -140,6 +161,16 @@ class ImportSite:
         uid = (self.world.get("ImportJob", name) or {})["metadata"]["uid"]
         owned = (job for job in self.world.list("Job") if job["metadata"]["ownerReferences"][0]["uid"] == uid)
         return list(owned)
+
+
+def _private_part(name: str, value: str) -> str:
+    """Of a Google key file only the key itself is a secret: its e-mail address and links are not."""
+    if name != "credentials.json":
+        return value
+    try:
+        return str(json.loads(value)["private_key"])
+    except (ValueError, KeyError):
+        return value
 
 
 def imported(job: Json) -> int:
@@ -183,20 +214,25 @@ def installed(cluster: DevCluster, modules: Sequence[str]) -> Iterator[Installed
     system_namespace = f"{session}-system"
     for namespace in (*names.values(), system_namespace):
         label_namespace(kube, namespace)
-    with PostgresServer("e2e-postgres") as postgres, VersityGateway("e2e-s3") as gateway, SlowProxy(gateway) as proxy:
-        dsn = postgres.create_database(session.replace("-", "_"))
+    needles = Needles()
+    with ExitStack() as running:
+        postgres = running.enter_context(PostgresServer("e2e-postgres"))
+        gateway = running.enter_context(VersityGateway("e2e-s3"))
+        proxy = running.enter_context(SlowProxy(gateway))
+        clouds = running.enter_context(running_clouds(gateway))
+        logs = running.enter_context(LogFollower(cluster.control.layout.root / "pod-logs", needles))
         operator = {"httpPort": free_port(), "allowLoopbackEndpoints": True}
         values = {
             "operator": operator,
             "operatorApi": {"port": free_port()},
             "worker": {"resources": {"requests": {"cpu": "10m"}}},
         }
-        wanted = release.Release(
-            session, system_namespace, ensure_on_node(cluster.control), tuple(names.values()), dsn, values
-        )
+        image = ensure_on_node(cluster.control)
+        dsn = postgres.create_database(session.replace("-", "_"))
+        wanted = release.Release(session, system_namespace, image, tuple(names.values()), dsn, values)
         release.install(kube, wanted)
         try:
-            yield InstalledSystem(cluster, kube, wanted, names, postgres, gateway, proxy)
+            yield InstalledSystem(cluster, kube, wanted, names, postgres, gateway, proxy, clouds, logs, needles)
         finally:
             remove(kube, wanted)
 

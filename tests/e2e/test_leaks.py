@@ -1,0 +1,75 @@
+"""Runs last: no credential that any end-to-end test used is in any log line, object, event, metric or catalog row."""
+
+from __future__ import annotations
+
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.installed_system import InstalledSystem
+from tests.support.leak_search import Leak, search_texts
+
+KINDS = "connectors,indexes,importjobs,jobs,pods,events,configmaps,deployments,replicasets,leases,serviceaccounts"
+
+
+def told(leaks: list[Leak]) -> str:
+    return "\n".join(f"{leak.where}: {leak.what}: {leak.around}" for leak in leaks[:10])
+
+
+def namespaces(system: InstalledSystem) -> list[str]:
+    return [*system.namespaces.values(), system.release.namespace]
+
+
+def objects(system: InstalledSystem) -> Iterator[tuple[str, str]]:
+    for namespace in namespaces(system):
+        yield f"objects in {namespace}", system.kube.run("get", KINDS, "-n", namespace, "-o", "yaml")
+
+
+def rows(system: InstalledSystem) -> Iterator[tuple[str, str]]:
+    tables = system.query("SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'")
+    for (table,) in tables:
+        found = system.query(f"SELECT t::text FROM public.{table} t")
+        yield f"table {table}", "\n".join(str(row) for (row,) in found)
+
+
+def metrics(system: InstalledSystem) -> Iterator[tuple[str, str]]:
+    port = system.release.values["operator"]["httpPort"]
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        yield "metrics", answer.read().decode()
+
+
+@pytest.mark.parametrize("places", [objects, rows, metrics])
+def test_no_credential_is_left_anywhere(system: InstalledSystem, places) -> None:
+    texts = list(places(system))
+    assert sum(len(text) for _, text in texts) > 0, "an empty text proves nothing"
+    leaks = search_texts(system.needles, texts)
+    assert leaks == [], told(leaks)
+
+
+def test_no_container_ever_logged_one(system: InstalledSystem) -> None:
+    """Every line of every container since the session began, also of pods that are gone."""
+    system.logs.sweep()
+    system.logs.rewind()
+    system.logs.sweep()
+    assert system.logs.bytes_read > 0
+    assert system.logs.leaks == [], told(system.logs.leaks)
+
+
+def test_the_database_server_logged_none(system: InstalledSystem) -> None:
+    text = system.postgres.log.read_text(errors="replace")
+    assert search_texts(system.needles, [("PostgreSQL's log", text)]) == []
+
+
+def test_the_search_would_find_one(system: InstalledSystem) -> None:
+    """The Secrets hold them, and only they: what finds nothing elsewhere finds each of them there."""
+    found = {leak.what for leak in search_texts(system.needles, secrets(system))}
+    assert {"secretAccessKey"} <= found <= {*system.remembered, "a token or signature"}
+
+
+def secrets(system: InstalledSystem) -> Iterator[tuple[str, str]]:
+    for namespace in namespaces(system):
+        command = (system.kube.kubectl, f"--kubeconfig={system.kube.kubeconfig}", "get", "secrets", "-n", namespace)
+        answer = subprocess.run([*command, "-o", "yaml"], capture_output=True, text=True, check=True, timeout=30)
+        yield namespace, answer.stdout

@@ -18,7 +18,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from tests.contract.storage_servers import Gaps
+from tests.contract.storage_servers import Gaps, fetch_url
 from tests.support.local_storage import LOCAL
 from tools.testservers.versitygw import VersityGateway
 from videovector_operator.storage.port import S3Source, StaticCredentials, Storage
@@ -76,6 +76,9 @@ class S3Bucket:
         found = self.server.client.get_object(Bucket=self.name, Key=key)
         return found["Body"].read(), found["ContentType"]
 
+    def fetch(self, url: str) -> bytes:
+        return fetch_url(url)
+
     def remove(self, key: str) -> None:
         self.server.client.delete_object(Bucket=self.name, Key=key)
 
@@ -109,7 +112,8 @@ def running_versitygw() -> Iterator[S3Server]:
     gateway = VersityGateway(name, access_key=ROOT.access_key_id, secret_key=ROOT.secret_access_key)
     lost = {"double slash", "leading slash", "dot segment", "two dots segment", "only dots", "control characters"}
     with gateway:
-        yield S3Server(gateway.endpoint, Gaps(lost_keys=frozenset(lost)), gateway)
+        gaps = Gaps(lost_keys=frozenset(lost), uncopied_keys=frozenset({"trailing slash"}))
+        yield S3Server(gateway.endpoint, gaps, gateway)
 
 
 @contextmanager
@@ -121,7 +125,7 @@ def running_moto() -> Iterator[S3Server]:
         with log.open("w") as stderr:
             process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=stderr)
         try:
-            yield S3Server(_find_endpoint(log), Gaps(accepts_any_credentials=True))
+            yield S3Server(_find_endpoint(log), Gaps(accepts_any_credentials=True, urls_never_expire=True))
         finally:
             process.terminate()
             process.wait(timeout=20)

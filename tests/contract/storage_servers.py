@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Protocol
+from urllib.error import HTTPError
+from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.request import urlopen
 
 from videovector_operator.storage.fake import FakeStorage, Objects
 from videovector_operator.storage.port import Storage
@@ -17,10 +21,12 @@ _NUMBERS = itertools.count(1)
 
 @dataclass(frozen=True)
 class Gaps:
-    """What a server is known to get wrong: kinds of keys that it loses, and checks that it does not make."""
+    """What a server is known to get wrong: kinds of keys that it loses or cannot copy, and checks that it does not make."""
 
     lost_keys: frozenset[str] = frozenset()
+    uncopied_keys: frozenset[str] = frozenset()
     accepts_any_credentials: bool = False
+    urls_never_expire: bool = False
 
 
 class Bucket(Protocol):
@@ -39,6 +45,10 @@ class Bucket(Protocol):
 
     def get(self, key: str) -> tuple[bytes, str]:
         """Give an object's bytes and content type."""
+        ...
+
+    def fetch(self, url: str) -> bytes:
+        """Read a presigned URL without credentials. Raises PermissionError when it is refused."""
         ...
 
     def remove(self, key: str) -> None: ...
@@ -77,7 +87,7 @@ class FakeBucket:
         self._fake = FakeStorage(name, server.buckets)
 
     def open(self) -> Storage:
-        return FakeStorage(self.name, self._server.buckets)
+        return FakeStorage(self.name, self._server.buckets, lambda: datetime.now(UTC))
 
     def beside(self) -> Bucket:
         return self._server.new_bucket()
@@ -89,6 +99,12 @@ class FakeBucket:
         info, data = self._server.buckets[self.name][key]
         return data, info.content_type
 
+    def fetch(self, url: str) -> bytes:
+        parts = urlsplit(url)
+        if datetime.fromisoformat(parse_qs(parts.query)["until"][0]) < datetime.now(UTC):
+            raise PermissionError(url)
+        return self.get(unquote(parts.path.removeprefix("/")))[0]
+
     def remove(self, key: str) -> None:
         self._fake.remove(key)
 
@@ -97,3 +113,13 @@ class FakeBucket:
 
     def leftovers(self) -> list[str]:
         return []
+
+
+def fetch_url(url: str) -> bytes:
+    """Read a presigned URL as anybody would. Raises PermissionError when it is refused."""
+    try:
+        with urlopen(url, timeout=10) as reply:
+            data: bytes = reply.read()
+            return data
+    except HTTPError as error:
+        raise PermissionError(error.code) from None

@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
+import azure.core.exceptions
+import botocore.exceptions
+import google.api_core.exceptions
+
+from videovector_operator.errors import StorageError
 from videovector_operator.storage.port import ListPage, ObjectInfo, Storage
+
+REFUSALS = (
+    StorageError,
+    botocore.exceptions.ClientError,
+    google.api_core.exceptions.GoogleAPIError,
+    azure.core.exceptions.AzureError,
+)
+"""What ours, and the independent clients, raise when a server will not have a key."""
 
 KEYS = {
     "spaces": " two  spaces .mp4 ",
@@ -34,3 +49,29 @@ async def pages_of(storage: Storage, prefix: str = "", **options: object) -> lis
 
 async def objects_of(storage: Storage, prefix: str = "", **options: object) -> list[ObjectInfo]:
     return [entry for page in await pages_of(storage, prefix, **options) for entry in page.objects]
+
+
+async def stream(*chunks: bytes) -> AsyncIterator[bytes]:
+    for chunk in chunks:
+        yield chunk
+
+
+MIB = 1024 * 1024
+_BLOCK = (bytes(range(251)) * 4178)[:MIB]
+
+
+async def blocks(size: int) -> AsyncIterator[bytes]:
+    """Generate ``size`` bytes, a MiB at a time, each of which says by its first bytes where it belongs."""
+    for start in range(0, size, MIB):
+        yield block(start // MIB)[: size - start]
+
+
+def block(number: int) -> bytes:
+    return number.to_bytes(8, "big") + _BLOCK[8:]
+
+
+def part_of_blocks(start: int, length: int) -> bytes:
+    """What `blocks` has in a range."""
+    first, last = start // MIB, (start + length - 1) // MIB
+    whole = b"".join(block(number) for number in range(first, last + 1))
+    return whole[start - first * MIB :][:length]

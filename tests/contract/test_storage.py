@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 
-import botocore.exceptions
 import pytest
 
 from tests.contract.storage_servers import Bucket
-from tests.contract.storage_suite import KEYS, objects_of, pages_of
-from videovector_operator.errors import Changed, Invalid, NotFound, StorageError
+from tests.contract.storage_suite import KEYS, REFUSALS, objects_of, pages_of
+from videovector_operator.errors import Changed, Invalid, NotFound
 from videovector_operator.storage.port import Action, ListPage, Storage, Verdict
 
 pytestmark = pytest.mark.contract
@@ -24,7 +23,7 @@ async def survives(bucket: Bucket, storage: Storage, key: str) -> bool:
         listed = [entry.key for entry in await objects_of(storage)]
         info = await storage.stat(key)
         return listed == [key] and info.key == key and await storage.read_range(key, 2, 3) == data[2:5]
-    except (StorageError, botocore.exceptions.ClientError):
+    except REFUSALS:
         return False
 
 

@@ -9,8 +9,9 @@ from dataclasses import replace
 import pytest
 
 from tests.contract.storage_s3 import ROOT, S3Bucket, S3Server, running_moto, running_versitygw
+from tests.contract.storage_suite import MIB, blocks
 from tests.support.local_storage import LOCAL
-from videovector_operator.errors import AccessDenied, Invalid, InvalidCredentials, NotFound, Unavailable
+from videovector_operator.errors import AccessDenied, AlreadyExists, Invalid, InvalidCredentials, NotFound, Unavailable
 from videovector_operator.storage.port import Action, Permission, StaticCredentials, Verdict
 from videovector_operator.storage.s3 import S3Storage
 
@@ -53,11 +54,13 @@ async def probe(bucket: S3Bucket, user: str, write_prefix: str) -> dict[Action, 
 
 
 RIGHTS = {
-    "list and read": ("reader", (LIST, READ), (ALLOWED, ALLOWED, DENIED)),
-    "list only": ("lister", (LIST,), (ALLOWED, DENIED, DENIED)),
-    "read only, so that no key is known": ("getter", (READ,), (DENIED, UNKNOWN, DENIED)),
-    "all": ("writer", (LIST, READ, WRITE, DELETE), (ALLOWED, ALLOWED, ALLOWED)),
-    "another user's rights": ("nobody", (), (DENIED, UNKNOWN, DENIED)),
+    "list and read": ("reader", (LIST, READ), (ALLOWED, ALLOWED, DENIED, UNKNOWN)),
+    "list only": ("lister", (LIST,), (ALLOWED, DENIED, DENIED, UNKNOWN)),
+    "read only, so that no key is known": ("getter", (READ,), (DENIED, UNKNOWN, DENIED, UNKNOWN)),
+    "write and delete only": ("writer", (WRITE, DELETE), (DENIED, UNKNOWN, ALLOWED, ALLOWED)),
+    "write only": ("writer", (WRITE,), (DENIED, UNKNOWN, ALLOWED, DENIED)),
+    "all": ("writer", (LIST, READ, WRITE, DELETE), (ALLOWED, ALLOWED, ALLOWED, ALLOWED)),
+    "another user's rights": ("nobody", (), (DENIED, UNKNOWN, DENIED, UNKNOWN)),
 }
 
 
@@ -66,7 +69,7 @@ async def test_each_permission_is_told_apart(bucket: S3Bucket, case: str) -> Non
     user, statements, expected = RIGHTS[case]
     bucket.allow(user if statements else "writer", *(statements or (LIST,)))
     found = await probe(bucket, user, write_prefix="exports/")
-    assert tuple(found[action].verdict for action in (Action.LIST, Action.READ, Action.WRITE)) == expected
+    assert tuple(found[action].verdict for action in Action) == expected
     for permission in found.values():
         assert permission.code == ("AccessDenied" if permission.verdict is DENIED else "")
         assert bool(permission.message) is (permission.verdict is not ALLOWED)
@@ -76,17 +79,35 @@ async def test_each_permission_is_told_apart(bucket: S3Bucket, case: str) -> Non
             assert bucket.name in permission.message
             assert bucket.server.endpoint in permission.message
             assert "s3:" in permission.message
-    assert bucket.keys() == ["a.mp4"]
+    left = set(bucket.keys()) - {"a.mp4"}
+    assert bool(left) is (found[Action.WRITE].verdict is ALLOWED and found[Action.DELETE].verdict is DENIED)
 
 
 async def test_who_may_write_but_not_delete_is_told_what_was_left(bucket: S3Bucket) -> None:
     bucket.allow("writer", LIST, READ, WRITE)
     for _ in range(2):
-        write = (await probe(bucket, "writer", write_prefix="out/"))[Action.WRITE]
-        assert (write.verdict, write.code) == (ALLOWED, "AccessDenied")
+        found = await probe(bucket, "writer", write_prefix="out/")
+        assert (found[Action.WRITE].verdict, found[Action.WRITE].message) == (ALLOWED, "")
+        assert (found[Action.DELETE].verdict, found[Action.DELETE].code) == (DENIED, "AccessDenied")
         [left] = set(bucket.keys()) - {"a.mp4"}
         assert left.startswith("out/.videovector-write-test-")
-        assert left in write.message
+        assert left in found[Action.DELETE].message
+
+
+async def test_who_may_only_write_can_write_large_objects_and_where_nothing_is(bucket: S3Bucket) -> None:
+    bucket.allow("writer", WRITE, ("s3:AbortMultipartUpload", "/*"))
+    storage = S3Storage(bucket.source(keys_of("writer")), LOCAL)
+    assert (await storage.write("big", blocks(17 * MIB))).size == 17 * MIB
+    assert (await storage.write("small", blocks(10), if_absent=True)).size == 10
+    for size in (10, 17 * MIB):
+        with pytest.raises(AlreadyExists):
+            await storage.write("small", blocks(size), if_absent=True)
+    for call in (storage.stat("small"), storage.delete("small"), storage.copy("small", "other")):
+        with pytest.raises(AccessDenied) as refused:
+            await call
+        assert refused.value.code == "AccessDenied"
+    await storage.close()
+    assert bucket.leftovers() == []
 
 
 async def test_who_may_not_list_may_still_read_known_keys(bucket: S3Bucket) -> None:

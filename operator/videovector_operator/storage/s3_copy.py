@@ -81,7 +81,7 @@ async def _is_there(copy: Copy) -> bool:
     try:
         await look_up(copy.http, copy.target)
     except NotFound as error:
-        if error.code:
+        if error.code == "NoSuchBucket":
             raise
         return False
     except StorageError:

@@ -38,6 +38,7 @@ _SLOW_DOWN = (Throttled, "the server asks to slow down")
 _FAILED = (Unavailable, "the server failed. It is tried again")
 _ABSENT = (NotFound, "it does not exist")
 _CHANGED = (Changed, "it was changed since it was listed")
+_UNACCEPTED = (Invalid, "the server does not accept this request")
 _STRANGE = (Invalid, "unexpected answer. Check that the endpoint is an S3 server's")
 
 _BY_CODE: dict[str, Verdict] = {
@@ -98,7 +99,7 @@ def _judge(reply: Reply, code: str, *, is_xml: bool) -> Verdict:
         return _ABSENT
     if reply.status == 503 and "retry-after" in reply.headers:
         return _SLOW_DOWN
-    return _BY_STATUS.get(reply.status, _STRANGE)
+    return _BY_STATUS.get(reply.status) or (_UNACCEPTED if code and reply.status < 500 else _STRANGE)
 
 
 def _judge_region(address: Address, reply: Reply, code: str, body_region: str) -> Verdict | None:

@@ -26,7 +26,7 @@ from videovector_operator.reconcilers.index import IndexReconciler
 from videovector_operator.reconcilers.run_queues import RunQueues
 from videovector_operator.reconcilers.worker_job import WorkerJobs
 from videovector_operator.storage.fake import FakeStorage
-from videovector_operator.storage.port import S3Source
+from videovector_operator.storage.port import S3Source, Source
 
 Json = dict[str, Any]
 DSN = "host=catalog password=catalog-password"
@@ -84,7 +84,13 @@ class House:
             random_unit=lambda: 0.5,
         )
 
-    def _open_storage(self, source: S3Source) -> FakeStorage:
+    @property
+    def write_prefixes(self) -> list[str | None]:
+        """Where the connection tests wrote; None = nowhere."""
+        return [prefix for storage in self.storages for prefix in storage.write_prefixes]
+
+    def _open_storage(self, source: Source) -> FakeStorage:
+        assert isinstance(source, S3Source)
         storage = FakeStorage(source.bucket)
         storage.put("in/a.mp4", b"1234")
         self.prepare_storage(storage)

@@ -40,6 +40,7 @@ def dependents(key: ObjectKey, body: Json, cache: CachedCluster) -> Iterator[Obj
     match key.kind:
         case "Secret":
             yield from _referring(cache, "Connector", key, "credentialsSecretRef")
+            yield from _referring(cache, "Connector", key, "caBundleRef")
         case "Connector":
             yield from _referring(cache, "ImportJob", key, "connectorRef")
         case "Index":

@@ -1,20 +1,34 @@
-"""Connector decisions: when to test the connection and what a test means. Pure."""
+"""Connector decisions: when to test the connection, and the status after a test. Pure. What a test means: `connection`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from videovector_operator.api.v1alpha1.connector import Connector, ConnectorStatus, PermissionStatus, SampleObject
+from videovector_operator.api.v1alpha1.connector import Connector, ConnectorStatus
 from videovector_operator.api.v1alpha1.reasons import ConditionType, Reason
 from videovector_operator.core import conditions, names
 from videovector_operator.core.conditions import State, Verdict, shorten
+from videovector_operator.core.connection import (
+    PATIENCE,
+    TestOutcome,
+    Versions,
+    bear_failure,
+    judge_test,
+    location_of,
+    notice_borne_failure,
+    unknown_permissions,
+)
 from videovector_operator.core.durations import parse_duration
-from videovector_operator.core.failures import Failure
+from videovector_operator.core.notices import Notice
+from videovector_operator.core.paths import export_base_path
 from videovector_operator.core.retry import backoff_seconds, spread_unit
-from videovector_operator.core.sources import build_source, location_of_source
+from videovector_operator.errors import Stalled
 
 _FIRST_RETRY_SECONDS = 5.0
+_UNWATCHED_SECONDS = 30.0
+_UNWATCHED = frozenset({Reason.CA_BUNDLE_NOT_FOUND, Reason.CA_BUNDLE_INVALID, Reason.SERVICE_ACCOUNT_NOT_FOUND})
+"""What is wrong with objects that nobody watches: looking again costs one read, and no request to the storage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +40,14 @@ class TestDecision:
 
 
 @dataclass(frozen=True, slots=True)
-class TestOutcome:
-    """What a test found: permissions and sample, or the failure that ended it."""
+class TestSummary:
+    """The status after a test, and what of it is worth an Event although Ready stays as it is."""
 
-    permissions: tuple[PermissionStatus, ...] = ()
-    sample: tuple[SampleObject, ...] = ()
-    failure: Failure | None = None
+    status: ConnectorStatus
+    notices: tuple[Notice, ...] = ()
 
 
-def decide_test(connector: Connector, *, credentials_version: str | None, now: datetime) -> TestDecision:
+def decide_test(connector: Connector, *, versions: Versions, now: datetime) -> TestDecision:
     """Decide whether the connection is to be tested now.
 
     ==============================================  ====
@@ -43,18 +56,18 @@ def decide_test(connector: Connector, *, credentials_version: str | None, now: d
     paused                                          no
     never tested, or tested for an older generation yes
     published something else since the last test    yes
-    other credentials than at the last test         yes
+    another Secret or CA bundle than then           yes
     a new requestedAt token                         yes
     nextTestAt is past                              yes
     ==============================================  ====
     """
     if connector.is_paused:
         return TestDecision(due=False, why="paused")
-    why = _why_test(connector, credentials_version, now)
+    why = _why_test(connector, versions, now)
     return TestDecision(due=why is not None, why=why or "not yet")
 
 
-def _why_test(connector: Connector, credentials_version: str | None, now: datetime) -> str | None:
+def _why_test(connector: Connector, versions: Versions, now: datetime) -> str | None:
     status = connector.status
     token = connector.request_token
     reasons = (
@@ -63,7 +76,8 @@ def _why_test(connector: Connector, credentials_version: str | None, now: dateti
             "new or changed",
         ),
         (not _speaks_of_last_test(status), "paused or failed before"),
-        (status.observed_credentials != credentials_version, "credentials changed"),
+        (status.observed_credentials != versions.credentials, "credentials changed"),
+        (status.observed_ca_bundle != versions.ca_bundle, "CA bundle changed"),
         (token is not None and token != status.last_handled_request, "requested"),
         (status.next_test_at is None or status.next_test_at <= now, "interval"),
     )
@@ -80,40 +94,38 @@ def _speaks_of_last_test(status: ConnectorStatus) -> bool:
     found = conditions.find_condition(status.conditions, ConditionType.READY)
     if found is None:
         return False
-    return found.status == "True" if status.last_test_result == "passed" else found.message == status.last_test_error
+    is_borne = 0 < status.consecutive_failures < PATIENCE and found.status == "True"
+    if status.last_test_result == "failed":
+        return is_borne or found.message == status.last_test_error
+    return found.status == "True"
 
 
-def location_of(connector: Connector) -> str:
-    """Identity of the storage location that the Connector names. Raises Stalled (InvalidSpec)."""
-    return location_of_source(build_source(connector.spec))
-
-
-def judge_test(connector: Connector, outcome: TestOutcome) -> Verdict:
-    """Say what the outcome of a test means for the Connector."""
-    if outcome.failure is not None:
-        return outcome.failure.verdict
-    where = location_of(connector)
-    if "import" in connector.spec.scopes:
-        for permission in outcome.permissions:
-            if permission.result == "denied" and permission.action in ("list", "read"):
-                detail = permission.message or permission.code or "the provider refused"
-                message = (
-                    f"{where}: {permission.action} is denied: {detail}. Allow it for these credentials, "
-                    "or take import out of spec.scopes"
-                )
-                return conditions.stalled(Reason.ACCESS_DENIED, message)
-    allowed = ", ".join(p.action for p in outcome.permissions if p.result == "allowed") or "nothing"
-    return conditions.ready(Reason.CONNECTION_TESTED, f"{where}: connection works; allowed: {allowed}")
-
-
-def summarize_connector(
-    connector: Connector, outcome: TestOutcome, *, credentials_version: str | None, now: datetime
-) -> ConnectorStatus:
-    """Build the status after a test that ended at ``now``."""
+def summarize_test(connector: Connector, outcome: TestOutcome, *, versions: Versions, now: datetime) -> TestSummary:
+    """Build the status after a test that ended at ``now``. Raises Stalled (InvalidSpec) when it names no storage."""
     old = connector.status
     verdict = judge_test(connector, outcome)
-    failed = verdict.state is not State.READY
-    failures = old.consecutive_failures + 1 if failed else 0
+    if verdict.state is State.READY:
+        return TestSummary(_build_status(connector, verdict, outcome, versions, now))
+    borne = bear_failure(connector, verdict, versions)
+    status = _build_status(connector, borne or verdict, outcome, versions, now).model_copy(
+        update={
+            "last_test_result": "failed",
+            "last_test_error": shorten(verdict.message, 2048),
+            "consecutive_failures": old.consecutive_failures + 1,
+            "next_test_at": _next_test(connector, verdict, outcome, now),
+        }
+    )
+    if borne is None:
+        return TestSummary(status)
+    seen_before = {"permissions": old.permissions, "sample": old.sample}
+    return TestSummary(status.model_copy(update=seen_before), notice_borne_failure(connector, verdict))
+
+
+def _build_status(
+    connector: Connector, verdict: Verdict, outcome: TestOutcome, versions: Versions, now: datetime
+) -> ConnectorStatus:
+    """The status as of a test that passed, or was not possible."""
+    old = connector.status
     generation = connector.metadata.generation
     return ConnectorStatus(
         observed_generation=conditions.observed_generation(
@@ -123,28 +135,40 @@ def summarize_connector(
         id=names.connector_id(connector.metadata.namespace, connector.metadata.name),
         last_handled_request=connector.request_token,
         location=location_of(connector),
+        export_base_path=_effective_base_path(connector),
         last_tested_at=now.replace(microsecond=0),
-        last_test_result="failed" if failed else "passed",
-        last_test_error=shorten(verdict.message, 2048) if failed else None,
-        next_test_at=_next_test(connector, verdict, outcome, failures, now).replace(microsecond=0),
-        consecutive_failures=failures,
-        observed_credentials=credentials_version,
-        permissions=outcome.permissions,
+        last_test_result="passed" if outcome.is_tried else "unknown",
+        next_test_at=_next_test(connector, verdict, outcome, now),
+        observed_credentials=versions.credentials,
+        observed_ca_bundle=versions.ca_bundle,
+        permissions=outcome.permissions or unknown_permissions(connector.spec, "not tried: the test ended before"),
         sample=outcome.sample,
+        active_runs=old.active_runs,
+        queued_runs=old.queued_runs,
     )
 
 
-def _next_test(connector: Connector, verdict: Verdict, outcome: TestOutcome, failures: int, now: datetime) -> datetime:
+def _effective_base_path(connector: Connector) -> str | None:
+    try:
+        return export_base_path(connector.spec) or None
+    except Stalled:
+        return None
+
+
+def _next_test(connector: Connector, verdict: Verdict, outcome: TestOutcome, now: datetime) -> datetime:
     """Next test: after the interval (spread by up to 5 %, so that many Connectors do not test at once), or sooner when
     the failure may pass. A stalled Connector is looked at once an interval too: the fix may be made on the provider's side."""
     interval = parse_duration(connector.spec.validation_interval).total_seconds()
     unit = spread_unit(connector.metadata.uid)
     wait = interval * (1 + 0.05 * unit)
+    if verdict.reason in _UNWATCHED:
+        wait = min(wait, _UNWATCHED_SECONDS)
     if verdict.state is State.RETRYING:
+        failures = connector.status.consecutive_failures + 1
         wait = backoff_seconds(failures, first=_FIRST_RETRY_SECONDS, cap=interval, random_unit=unit)
         if outcome.failure is not None and outcome.failure.retry_after:
             wait = max(wait, outcome.failure.retry_after)
-    return now + timedelta(seconds=wait)
+    return (now + timedelta(seconds=wait)).replace(microsecond=0)
 
 
 def keep_paused(connector: Connector, now: datetime) -> ConnectorStatus:

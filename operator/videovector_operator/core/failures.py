@@ -8,6 +8,7 @@ from videovector_operator import errors
 from videovector_operator.api.v1alpha1.reasons import Reason
 from videovector_operator.core import conditions
 from videovector_operator.core.conditions import Truth, Verdict
+from videovector_operator.core.retry import LONGEST_RETRY_AFTER_SECONDS
 
 _USER_ONLY: tuple[tuple[type[errors.StorageError], Reason], ...] = (
     (errors.InvalidCredentials, Reason.INVALID_CREDENTIALS),
@@ -50,7 +51,7 @@ def classify_failure(error: Exception, *, succeeded: Truth | None = None) -> Fai
         return Failure(conditions.retrying(Reason.FORBIDDEN, message, succeeded), 0.0)
     for transient, reason in _TRANSIENT:
         if isinstance(error, transient):
-            wait = error.retry_after if isinstance(error, errors.Throttled) else 0.0
+            wait = min(error.retry_after, LONGEST_RETRY_AFTER_SECONDS) if isinstance(error, errors.Throttled) else 0.0
             return Failure(conditions.retrying(reason, error.message, succeeded), wait)
     message = f"internal error ({type(error).__name__}); it will be tried again, details are in the operator's log"
     return Failure(conditions.retrying(Reason.INTERNAL_ERROR, message, succeeded), 0.0)

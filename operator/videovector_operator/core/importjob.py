@@ -13,7 +13,7 @@ from videovector_operator.api.v1alpha1.importjob import ImportJob
 from videovector_operator.api.v1alpha1.reasons import Phase, Reason
 from videovector_operator.core import conditions, names
 from videovector_operator.core.conditions import Verdict
-from videovector_operator.core.connector import location_of
+from videovector_operator.core.connection import location_of
 from videovector_operator.core.import_seen import ChildJob, Observed
 from videovector_operator.core.import_start import check_start
 from videovector_operator.core.records import RunSpec, RunState, RunSummary

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+LONGEST_RETRY_AFTER_SECONDS = 300.0
+"""A server may ask for more; nobody is kept waiting longer without a new try."""
+
 
 def backoff_seconds(failures: int, *, first: float, cap: float, random_unit: float = 0.5, jitter: float = 0.2) -> float:
     """Seconds to wait after the ``failures``-th failure in a row: ``first`` doubled each time, at most ``cap``.

@@ -1,4 +1,4 @@
-"""Connector: observe the Secret's version, decide whether a test is due, test, summarise."""
+"""Connector: observe the versions of what it names, decide whether a test is due, test, summarise."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from videovector_operator import errors
 from videovector_operator.api.v1alpha1.connector import Connector, ConnectorStatus, PermissionStatus, SampleObject
 from videovector_operator.cluster.cache import CachedCluster
 from videovector_operator.core.conditions import shorten
-from videovector_operator.core.connector import TestOutcome, decide_test, keep_paused, summarize_connector
+from videovector_operator.core.connection import TestOutcome, Versions, unknown_permissions
+from videovector_operator.core.connector import decide_test, keep_paused, summarize_test
 from videovector_operator.core.connector_use import ConnectorUse, summarize_deletion, with_use
 from videovector_operator.core.failures import classify_failure
+from videovector_operator.core.keys import ObjectKey
+from videovector_operator.core.paths import export_prefix
 from videovector_operator.reconcilers.outcome import Clock, Outcome, seconds_until
-from videovector_operator.reconcilers.source import observe_source, secret_key
-from videovector_operator.storage.port import AccessReport, Action, Source, Storage
+from videovector_operator.reconcilers.source import ca_bundle_key, check_worker_identity, observe_source, secret_key
+from videovector_operator.storage.port import AccessReport, Source, Storage
 
 _MISSING = "missing"
 
@@ -32,25 +35,27 @@ class ConnectorReconciler:
         """Test the connection when it is due, and show who uses it."""
         if connector.is_deleting:
             return Outcome(summarize_deletion(connector, self.use_of(connector), self.clock()))
-        status, requeue_after = await self._reconcile_test(connector)
-        return Outcome(with_use(status, self.use_of(connector)), requeue_after)
+        status, outcome = await self._reconcile_test(connector)
+        return Outcome(with_use(status, self.use_of(connector)), outcome.requeue_after, outcome.notices)
 
-    async def _reconcile_test(self, connector: Connector) -> tuple[ConnectorStatus, float | None]:
-        """The status, and in how many seconds to look again. A failed test is a status, not an exception."""
+    async def _reconcile_test(self, connector: Connector) -> tuple[ConnectorStatus, Outcome]:
+        """The status, and when to look again. A failed test is a status, not an exception."""
         now = self.clock()
         if connector.is_paused:
-            return keep_paused(connector, now), None
-        version = await self._observe_credentials_version(connector)
-        if not decide_test(connector, credentials_version=version, now=now).due:
-            return connector.status, seconds_until(connector.status.next_test_at, now)
-        outcome = await self._test(connector)
+            return keep_paused(connector, now), Outcome(None)
+        versions = Versions(
+            await self._observe_version(secret_key(connector)), await self._observe_version(ca_bundle_key(connector))
+        )
+        if not decide_test(connector, versions=versions, now=now).due:
+            return connector.status, Outcome(None, seconds_until(connector.status.next_test_at, now))
+        found = await self._test(connector)
         ended = self.clock()
-        status: ConnectorStatus = summarize_connector(connector, outcome, credentials_version=version, now=ended)
-        return status, seconds_until(status.next_test_at, ended)
+        summary = summarize_test(connector, found, versions=versions, now=ended)
+        wait = seconds_until(summary.status.next_test_at, ended)
+        return summary.status, Outcome(None, wait, summary.notices)
 
-    async def _observe_credentials_version(self, connector: Connector) -> str | None:
-        """Version of the Secret (its uid and resourceVersion), without reading it if the watch knows it."""
-        key = secret_key(connector)
+    async def _observe_version(self, key: ObjectKey | None) -> str | None:
+        """Version of an object (its uid and resourceVersion), without reading it if the watch knows it."""
         if key is None:
             return None
         body = self.cluster.peek(key) or await self.cluster.get_live(key)
@@ -60,22 +65,27 @@ class ConnectorReconciler:
 
     async def _test(self, connector: Connector) -> TestOutcome:
         try:
+            prefix = export_prefix(connector.spec)
+            if connector.spec.service_account_name is not None:
+                await check_worker_identity(self.cluster, connector)
+                why = "not tried: only worker pods have this identity"
+                return TestOutcome(unknown_permissions(connector.spec, why), is_tried=False)
             source = await observe_source(self.cluster, connector)
-            report = await self._run_test(source)
+            report = await self._run_test(source, prefix if "export" in connector.spec.scopes else None)
         except (errors.StorageError, errors.Stalled) as error:
             return TestOutcome(failure=classify_failure(error))
-        return _outcome_of(connector, report)
+        return _outcome_of(report)
 
-    async def _run_test(self, source: Source) -> AccessReport:
+    async def _run_test(self, source: Source, write_prefix: str | None) -> AccessReport:
         storage = self.open_storage(source)
         try:
-            return await storage.test_access()
+            return await storage.test_access(write_prefix=write_prefix)
         finally:
             await storage.close()
 
 
-def _outcome_of(connector: Connector, report: AccessReport) -> TestOutcome:
-    permissions = [
+def _outcome_of(report: AccessReport) -> TestOutcome:
+    permissions = tuple(
         PermissionStatus(
             action=permission.action.value,
             result=permission.verdict.value,
@@ -83,14 +93,9 @@ def _outcome_of(connector: Connector, report: AccessReport) -> TestOutcome:
             message=shorten(permission.message, 1024) or None,
         )
         for permission in report.permissions
-        if permission.action is not Action.WRITE
-    ]
-    if "export" in connector.spec.scopes:
-        permissions.append(
-            PermissionStatus(action="write", result="unknown", message="not tried: a connection test writes nothing")
-        )
+    )
     sample = tuple(
         SampleObject(path=shorten(item.key, 1024), size_bytes=item.size, last_modified=item.modified_at)
         for item in report.sample[:10]
     )
-    return TestOutcome(permissions=tuple(permissions), sample=sample)
+    return TestOutcome(permissions=permissions, sample=sample)

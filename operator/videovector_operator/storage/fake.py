@@ -38,7 +38,8 @@ _TYPE = "application/octet-stream"
 
 
 class FakeStorage:
-    """One bucket. ``calls`` records (call, key or prefix) in order; ``bytes_read`` counts what `read_range` returned.
+    """One bucket. ``calls`` records (call, key or prefix) in order, ``write_prefixes`` what `test_access` was given;
+    ``bytes_read`` counts what `read_range` returned.
 
     Storages of one ``buckets`` are on the same server; ``clock`` stamps what is written.
     """
@@ -51,6 +52,7 @@ class FakeStorage:
     ) -> None:
         self.bucket = bucket
         self.calls: list[tuple[Call, str]] = []
+        self.write_prefixes: list[str | None] = []
         self.bytes_read = 0
         self.closed = False
         self._buckets = {} if buckets is None else buckets
@@ -182,6 +184,7 @@ class FakeStorage:
     async def test_access(self, *, write_prefix: str | None = None, sample_size: int = 10) -> AccessReport:
         """Report what `deny` left; see the port."""
         self._enter("test_access", "", None)
+        self.write_prefixes.append(write_prefix)
         listable = Action.LIST not in self._denied
         sample = tuple(self._objects[key][0] for key in sorted(self._objects)[:sample_size]) if listable else ()
         permissions = [self._test(Action.LIST)]

@@ -93,7 +93,7 @@ def test_a_failure_threshold_is_a_number_or_a_percentage(threshold: int | str) -
 
 
 REFUSED: dict[str, tuple[str, Json, str]] = {
-    "a provider that is not there yet": ("Connector", {"provider": "gcs"}, "provider"),
+    "a provider that nobody knows": ("Connector", {"provider": "ftp"}, "provider"),
     "a bucket with a slash": (
         "Connector",
         {"provider": "s3", "s3": {"bucket": "a/b", "region": "x"}},

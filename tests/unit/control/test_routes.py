@@ -27,7 +27,7 @@ def cache() -> CachedCluster:
     fake = FakeCluster()
     cluster = watch(fake)
     fake.apply(connector_manifest())
-    fake.apply(connector_manifest("archive", secret="other"))
+    fake.apply(connector_manifest("archive", secret="other", caBundleRef={"kind": "Secret", "name": "authorities"}))
     fake.apply(index_manifest())
     fake.apply(import_manifest("one"))
     fake.apply(import_manifest("two", connectorRef={"name": "archive"}))
@@ -48,6 +48,7 @@ OTHERS_CHILD = {
 
 ROUTES: dict[str, tuple[str, Json, list[str]]] = {
     "a Secret concerns the Connectors that name it": ("Secret", secret("keys"), ["Connector media/footage"]),
+    "so does one with the authorities to trust": ("Secret", secret("authorities"), ["Connector media/archive"]),
     "a Secret of that name elsewhere concerns nobody": ("Secret", secret("keys", "elsewhere"), []),
     "a Secret that nobody names concerns nobody": ("Secret", secret("nobody"), []),
     "a Connector concerns its imports": ("Connector", connector_manifest(), ["ImportJob media/one"]),

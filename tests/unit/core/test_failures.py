@@ -32,6 +32,8 @@ CASES = {
         Reason.STORAGE_THROTTLED,
         7.0,
     ),
+    "but not for ever": (errors.Throttled("m", retry_after=1e9), State.RETRYING, Reason.STORAGE_THROTTLED, 300.0),
+    "an object that is there already": (errors.AlreadyExists("m"), State.RETRYING, Reason.STORAGE_UNAVAILABLE, 0.0),
     "storage that is down": (errors.Unavailable("m"), State.RETRYING, Reason.STORAGE_UNAVAILABLE, 0.0),
     "an object that changed while it was read": (errors.Changed("m"), State.RETRYING, Reason.STORAGE_UNAVAILABLE, 0.0),
     "any other storage error": (errors.StorageError("m"), State.RETRYING, Reason.STORAGE_UNAVAILABLE, 0.0),

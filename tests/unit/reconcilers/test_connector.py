@@ -4,6 +4,7 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
+from tests.support.certificates import make_certificate
 from tests.support.house import House, secret_manifest
 from tests.support.samples import connector_manifest
 from videovector_operator.core.keys import ObjectKey
@@ -182,12 +183,97 @@ async def test_a_refused_read_stalls_an_import_connector(tested: House) -> None:
     ]
 
 
-async def test_a_write_is_not_tried(tested: House) -> None:
-    tested.fake.edit(FOOTAGE, {"spec": {"scopes": ["import", "export"]}})
+async def test_write_and_delete_are_tried_below_the_base_path_when_exports_are_allowed(tested: House) -> None:
+    tested.fake.edit(FOOTAGE, {"spec": {"scopes": ["import", "export"], "exportBasePath": "exports/team-a/"}})
     await tested.look(FOOTAGE)
-    write = tested.status(FOOTAGE)["permissions"][2]
-    assert (write["action"], write["result"]) == ("write", "unknown")
-    assert tested.storages[0].calls == [("test_access", "")]
+    status = tested.status(FOOTAGE)
+    assert [(p["action"], p["result"]) for p in status["permissions"]] == [
+        (action, "allowed") for action in ("list", "read", "write", "delete")
+    ]
+    assert status["exportBasePath"] == "exports/team-a"
+    assert tested.write_prefixes == ["exports/team-a/"]
+
+
+@pytest.mark.parametrize(("scopes", "prefixes"), [(["import"], [None]), (["export"], [""])])
+async def test_nothing_is_written_for_an_import_and_anywhere_without_a_base_path(
+    tested: House, scopes: list[str], prefixes: list[str | None]
+) -> None:
+    tested.fake.edit(FOOTAGE, {"spec": {"scopes": scopes}})
+    await tested.look(FOOTAGE)
+    assert tested.write_prefixes == prefixes
+
+
+@pytest.mark.parametrize("action", [Action.WRITE, Action.DELETE])
+async def test_a_refused_write_or_delete_stalls_an_export_connector(tested: House, action: Action) -> None:
+    tested.fake.edit(FOOTAGE, {"spec": {"scopes": ["import", "export"], "exportBasePath": "exports"}})
+    tested.prepare_storage = lambda storage: storage.deny(action)
+    await tested.look(FOOTAGE)
+    assert tested.words(FOOTAGE) == ("False", "AccessDenied")
+    assert f"{action.value} is denied" in tested.message(FOOTAGE)
+    assert "take export out of spec.scopes" in tested.message(FOOTAGE)
+    found = {p["action"]: p for p in tested.status(FOOTAGE)["permissions"]}
+    assert (found[action.value]["result"], found[action.value]["code"]) == ("denied", "AccessDenied")
+
+
+async def test_a_base_path_that_could_be_left_is_stalled_before_anything_is_asked(tested: House) -> None:
+    tested.fake.edit(FOOTAGE, {"spec": {"exportBasePath": "exports/\uff0e\uff0e/etc"}})
+    await tested.look(FOOTAGE)
+    assert tested.words(FOOTAGE) == ("False", "InvalidSpec")
+    assert tested.message(FOOTAGE).startswith("spec.exportBasePath has the segment")
+    assert tested.storages == []
+
+
+async def test_a_flap_is_seen_but_does_not_flap_ready(tested: House) -> None:
+    await tested.look(FOOTAGE)
+    tested.prepare_storage = lambda storage: storage.fail("test_access", Unavailable("no answer"))
+    for failures, expected in ((1, "True"), (2, "True"), (3, "False")):
+        tested.clock.pass_seconds(700)
+        await tested.look(FOOTAGE)
+        status = tested.status(FOOTAGE)
+        assert (status["lastTestResult"], status["consecutiveFailures"]) == ("failed", failures)
+        assert tested.words(FOOTAGE)[0] == expected
+    tested.prepare_storage = lambda _: None
+    tested.clock.pass_seconds(60)
+    await tested.look(FOOTAGE)
+    assert tested.words(FOOTAGE) == ("True", "ConnectionTested")
+    assert [(n.type, n.reason) for _, n in tested.notices] == [
+        ("Normal", "ConnectionTested"),
+        ("Warning", "StorageUnavailable"),
+        ("Warning", "StorageUnavailable"),
+        ("Normal", "ConnectionTested"),
+    ]
+
+
+async def test_a_ca_bundle_is_trusted_and_its_change_is_tested(tested: House) -> None:
+    bundle = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "ca", "namespace": "media"}}
+    tested.fake.edit(FOOTAGE, {"spec": {"caBundleRef": {"kind": "ConfigMap", "name": "ca", "key": "ca.crt"}}})
+    await tested.look(FOOTAGE)
+    assert tested.words(FOOTAGE) == ("False", "CABundleNotFound")
+    tested.fake.apply({**bundle, "data": {"ca.crt": "nonsense"}})
+    await tested.look(FOOTAGE)
+    assert tested.words(FOOTAGE) == ("False", "CABundleInvalid")
+    tested.fake.edit(ObjectKey("ConfigMap", "media", "ca"), {"data": {"ca.crt": make_certificate()}})
+    await tested.look(FOOTAGE)
+    assert tested.words(FOOTAGE) == ("True", "ConnectionTested")
+    assert tested.sources[-1].ca_bundle is not None
+    assert tested.status(FOOTAGE)["observedCaBundle"].startswith("00000000-")
+
+
+async def test_the_identity_of_another_service_account_is_not_guessed(house: House) -> None:
+    house.fake.delete(FOOTAGE)
+    house.fake.apply(connector_manifest(secret=None, serviceAccountName="importer", scopes=["import", "export"]))
+    await house.look(FOOTAGE)
+    assert house.words(FOOTAGE) == ("False", "ServiceAccountNotFound")
+    house.fake.apply(
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "importer", "namespace": "media"}}
+    )
+    house.clock.pass_seconds(31)
+    await house.look(FOOTAGE)
+    assert house.words(FOOTAGE) == ("True", "ConnectionNotTested")
+    status = house.status(FOOTAGE)
+    assert (status["lastTestResult"], {p["result"] for p in status["permissions"]}) == ("unknown", {"unknown"})
+    assert [p["action"] for p in status["permissions"]] == ["list", "read", "write", "delete"]
+    assert house.storages == []
 
 
 async def test_a_paused_connector_is_not_tested_until_the_pause_ends(tested: House) -> None:

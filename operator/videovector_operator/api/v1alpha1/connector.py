@@ -142,7 +142,7 @@ class ConnectorSpec(ApiModel):
     scopes: Annotated[
         tuple[Scope, ...], Field(min_length=1, max_length=2, json_schema_extra={"x-kubernetes-list-type": "set"})
     ] = ("import",)
-    """What this Connector may be used for: import needs list and read, export needs write."""
+    """What this Connector may be used for: import needs list and read, export needs write and delete."""
     import_mode: ImportMode = "all"
     """Default of the ImportJobs that use this Connector: all = every matching file; new_only = only files that the index
     does not hold yet in their present version."""
@@ -157,10 +157,16 @@ class ConnectorSpec(ApiModel):
                     "exportBasePath must be a relative path without empty, '.' or '..' segments and without backslashes, "
                     "for instance exports/team-a/",
                 ),
+                (
+                    r"!self.matches(r'[\x00-\x1f\x7f]|^[A-Za-z]:|%(25)*(2[eEfF]|5[cC]|[01][0-9A-Fa-f]|7[fF])')",
+                    "exportBasePath must not begin with a drive letter, and must not hold control characters or "
+                    "percent-encoded dots, slashes or control characters; write the names plainly",
+                ),
             ),
         ),
     ] = None
-    """Prefix below which every export must stay."""
+    """Prefix below which every export must stay, and where a connection test of scope export writes and deletes a small object.
+    Absent = anywhere in the bucket."""
     validation_interval: Annotated[
         Duration,
         Field(
@@ -209,18 +215,22 @@ class ConnectorStatus(Status):
 
     location: Annotated[str | None, Field(max_length=600)] = None
     """The tested location, for instance s3://bucket."""
+    export_base_path: Annotated[str | None, Field(max_length=512)] = None
+    """spec.exportBasePath as it is used: in Unicode normal form C, without a slash at the end."""
     last_tested_at: Timestamp | None = None
     """When the connection was last tested."""
-    last_test_result: Literal["passed", "failed"] | None = None
-    """Outcome of the last test."""
+    last_test_result: Literal["passed", "failed", "unknown"] | None = None
+    """Outcome of the last test; unknown = only worker pods have the identity, so that nothing could be tried."""
     last_test_error: Annotated[str | None, Field(max_length=2048)] = None
-    """Why the last test failed."""
+    """Why the last test failed. Ready stays True while a connection that was proven has failed fewer than three times in a row."""
     next_test_at: Timestamp | None = None
     """When the connection will be tested next."""
     consecutive_failures: Annotated[int, Field(ge=0)] = 0
     """Failed tests since the last that passed."""
     observed_credentials: Annotated[str | None, Field(max_length=256)] = None
     """Version of the Secret that the last test used (its uid and resourceVersion; never its content)."""
+    observed_ca_bundle: Annotated[str | None, Field(max_length=256)] = None
+    """Version of the object that caBundleRef names at the last test (its uid and resourceVersion)."""
     permissions: Annotated[
         tuple[PermissionStatus, ...],
         Field(

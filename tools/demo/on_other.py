@@ -9,7 +9,7 @@ import subprocess
 from tools.demo import image, release
 from tools.demo.console import step
 from tools.demo.errors import DemoError
-from tools.demo.incluster import install_storage
+from tools.demo.incluster import install_archive, install_storage
 from tools.demo.programs import Kube, require, run
 from tools.demo.site import NAMESPACE, RELEASE, STATE, SYSTEM_NAMESPACE, Site, remember
 from tools.devcluster import build
@@ -72,10 +72,11 @@ def down(noted: dict[str, str | None]) -> None:
 
 
 def _site(kube: Kube, name: str) -> Site:
-    with step("An S3 server in the cluster"):
+    with step("An S3 and a Cloud Storage server in the cluster"):
         storage = install_storage(kube, secret_key=_storage_key())
+        archive = install_archive(kube)
     # No volume: the demo shall run where nobody provides them, and leave none behind.
-    return Site(kube, name, storage, values={"catalog": {"postgresql": {"persistence": {"enabled": False}}}})
+    return Site(kube, name, storage, archive, values={"catalog": {"postgresql": {"persistence": {"enabled": False}}}})
 
 
 def _storage_key() -> str:

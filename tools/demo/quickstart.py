@@ -10,10 +10,11 @@ import yaml
 
 from tools.demo.errors import DemoError
 from tools.demo.programs import Json, Kube
-from tools.demo.storage import REGION, Storage
+from tools.demo.storage import Place
 from tools.devcluster.layout import REPOSITORY
 
 QUICKSTART = REPOSITORY / "examples" / "quickstart"
+TWO_CLOUDS = REPOSITORY / "examples" / "two-clouds"
 _GROUP = "videovector.io/"
 _POLL_SECONDS = 0.3
 
@@ -26,28 +27,29 @@ def load_manifests(directory: Path = QUICKSTART) -> list[Json]:
     return sorted(ours, key=lambda document: document["kind"] == "ImportJob")
 
 
-def adapt(manifests: Iterable[Json], storage: Storage, *, namespace: str, bucket: str) -> list[Json]:
-    """Put the manifests into a namespace, and their Connectors on the bucket, with a Secret for each reference."""
+def adapt(manifests: Iterable[Json], *places: Place, namespace: str, bucket: str) -> list[Json]:
+    """Put the manifests into a namespace, and their Connectors on the bucket of their provider's place, with a Secret each."""
+    by_provider = {place.provider: place for place in places}
     adapted: list[Json] = []
     for manifest in manifests:
         if manifest["kind"] in {"Namespace", "Secret"}:
             continue
         copy = {**manifest, "metadata": {**manifest["metadata"], "namespace": namespace}}
         if copy["kind"] == "Connector":
+            place = by_provider[copy["spec"]["provider"]]
             reference = {"name": f"{copy['metadata']['name']}-credentials"}
-            place = {"bucket": bucket, "region": REGION, "endpoint": storage.endpoint, "forcePathStyle": True}
-            spec = {"credentialsSecretRef": reference, **copy["spec"], "s3": {**copy["spec"].get("s3", {}), **place}}
+            block = {**copy["spec"].get(place.provider, {}), **place.block(bucket)}
+            spec = {"credentialsSecretRef": reference, **copy["spec"], place.provider: block}
             copy["spec"] = spec
-            adapted.append(build_credentials(storage, namespace, spec["credentialsSecretRef"]["name"]))
+            adapted.append(build_credentials(place, namespace, spec["credentialsSecretRef"]["name"]))
         adapted.append(copy)
     return adapted
 
 
-def build_credentials(storage: Storage, namespace: str, name: str) -> Json:
+def build_credentials(place: Place, namespace: str, name: str) -> Json:
     """Build the Secret that a Connector on this server names."""
-    keys = {"accessKeyId": storage.access_key, "secretAccessKey": storage.secret_key}
     metadata = {"name": name, "namespace": namespace}
-    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": keys}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": place.secret()}
 
 
 def start(kube: Kube, manifests: Sequence[Json]) -> list[tuple[str, str]]:

@@ -1,10 +1,11 @@
-"""What the demo shows at its end: kubectl's own tables, the files that were left out, and where to look next."""
+"""What the demo shows at its end: kubectl's own tables, what the plugin says, and where to look next."""
 
 from __future__ import annotations
 
-from rich.table import Table
+from pathlib import Path
 
 from tools.demo.console import console
+from tools.demo.plugin import run_plugin
 from tools.demo.programs import Json, Kube
 from tools.demo.site import NAMESPACE, RELEASE, SYSTEM_NAMESPACE
 
@@ -16,33 +17,31 @@ def print_objects(kube: Kube) -> None:
     print(kube.run("get", "connectors,indexes,importjobs", "-n", NAMESPACE, "-o", "wide"), flush=True)
 
 
-def print_files(job: Json) -> None:
-    """Print the files that were not imported, and why."""
-    status = job["status"]
-    table = Table(title="Failed and skipped files", title_justify="left", header_style="bold", show_edge=False)
-    for column in ("FILE", "OUTCOME", "REASON", "MESSAGE"):
-        table.add_column(column, overflow="fold")
-    for file in status.get("failedFiles", []):
-        table.add_row(file["path"], "[red]failed[/]", file["reason"], file["error"])
-    for file in status.get("skippedFiles", []):
-        table.add_row(file["path"], "[yellow]skipped[/]", file["reason"], file.get("message", ""))
-    console.print(table)
+def print_plugin(kube: Kube, plugin: Path, *arguments: str) -> None:
+    """Print a command of the plugin and what it says; files that failed are no failure of the demo."""
+    console.rule(f"kubectl videovector {' '.join(arguments)}", align="left")
+    print(run_plugin(kube, plugin, *arguments), flush=True)
 
 
-def print_next(kube: Kube, job: Json) -> None:
+def print_next(kube: Kube, plugin: Path, job: Json) -> None:
     """Print commands that are worth a try now."""
     name, run = job["metadata"]["name"], job["status"]["id"]
     console.rule("Look at it", align="left")
     if kube.kubeconfig:
         print(f"  export KUBECONFIG={kube.kubeconfig}")
     program = kube.kubectl if "/" in kube.kubectl else "kubectl"
+    folders = dict.fromkeys((str(plugin.parent), *([str(Path(program).parent)] if "/" in program else [])))
+    print(f"  export PATH={':'.join(folders)}:$PATH")
+    program = "kubectl"
     kubectl = program + (f" --context={kube.context}" if kube.context else "")
     here = f"{kubectl} -n {NAMESPACE}"
     system = f"{kubectl} -n {SYSTEM_NAMESPACE}"
     deployment = f"deploy/{RELEASE}"
     lines = (
         ("the whole story of the import", f"{here} describe importjob {name}"),
-        ("every file of the import", f"{system} exec {deployment} -- videovector-operator files {run}"),
+        ("every file of the import", f"{here} videovector files {name}"),
+        ("what is in the bucket", f"{here} videovector browse media"),
+        ("everything at a glance", f"{here} videovector status"),
         ("what the workers said", f"{here} logs -l videovector.io/run-id={run}"),
         ("what the operator says", f"{system} logs {deployment} -f"),
         ("what happened, in order", f"{here} get events --sort-by=.lastTimestamp"),

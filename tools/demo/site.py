@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tools.demo.gcs import GcsPlace
 from tools.demo.programs import Kube
 from tools.demo.storage import Storage
 from tools.devcluster.layout import CACHE
@@ -18,6 +19,7 @@ RELEASE = "videovector-operator"
 SYSTEM_NAMESPACE = "videovector-system"
 NAMESPACE = "videovector-demo"
 BUCKET = "demo-media"
+ARCHIVE_BUCKET = "demo-archive"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,7 @@ class Site:
     kube: Kube
     image: str
     storage: Storage
+    archive: GcsPlace
     dsn: str | None = None
     values: Mapping[str, Any] = field(default_factory=dict)
 

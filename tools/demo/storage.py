@@ -1,4 +1,4 @@
-"""The demo's S3 bucket: how pods and this machine reach it, and how sample media get into it."""
+"""The demo's buckets: how pods and this machine reach them, what a Connector says of them, and how sample media get into them."""
 
 from __future__ import annotations
 
@@ -6,12 +6,35 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import boto3
 from botocore.config import Config
 
+from tools.demo.programs import Json
+
 REGION = "us-east-1"
+
+
+class Place(Protocol):
+    """A bucket's server, of any provider."""
+
+    @property
+    def provider(self) -> str:
+        """The Connector's word for it."""
+        ...
+
+    def block(self, bucket: str) -> Json:
+        """The block of that name in a Connector's spec."""
+        ...
+
+    def secret(self) -> dict[str, str]:
+        """What the Connector's Secret holds."""
+        ...
+
+    def fill(self, bucket: str, directory: Path, paths: Iterable[str], *, done: Callable[[], None]) -> None:
+        """Bring files below ``directory`` into the bucket; ``done`` is called after each."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +45,24 @@ class Storage:
     access_key: str = field(repr=False)
     secret_key: str = field(repr=False)
     reach: Callable[[], AbstractContextManager[str]] | None = None
+    provider: str = "s3"
 
     def reached(self) -> AbstractContextManager[str]:
         """The endpoint from here; by default the pods' one."""
         return self.reach() if self.reach is not None else nullcontext(self.endpoint)
+
+    def block(self, bucket: str) -> Json:
+        """What ``spec.s3`` of a Connector says."""
+        return {"bucket": bucket, "region": REGION, "endpoint": self.endpoint, "forcePathStyle": True}
+
+    def secret(self) -> dict[str, str]:
+        """What the Connector's Secret holds."""
+        return {"accessKeyId": self.access_key, "secretAccessKey": self.secret_key}
+
+    def fill(self, bucket: str, directory: Path, paths: Iterable[str], *, done: Callable[[], None]) -> None:
+        """Bring files below ``directory`` into the bucket; ``done`` is called after each."""
+        with self.reached() as endpoint:
+            upload(open_client(self, endpoint), bucket, directory, paths, done=done)
 
 
 def open_client(storage: Storage, endpoint: str) -> Any:

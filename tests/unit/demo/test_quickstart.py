@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from tools.demo import quickstart
+from tools.demo.gcs import GcsPlace
 from tools.demo.storage import Storage
 
 STORAGE = Storage("http://127.0.0.1:7", "access", "secret")
+ARCHIVE = GcsPlace("http://127.0.0.1:8", "p", "{key}")
 
 
 def test_the_example_is_one_connector_one_index_one_import() -> None:
@@ -36,11 +38,23 @@ def test_every_named_secret_is_there_with_the_servers_keys() -> None:
 
 
 def test_a_connector_without_a_secret_gets_one() -> None:
-    bare = {"apiVersion": "videovector.io/v1alpha1", "kind": "Connector", "metadata": {"name": "c"}, "spec": {}}
+    bare = {"apiVersion": "videovector.io/v1alpha1", "kind": "Connector", "metadata": {"name": "c"}}
+    bare["spec"] = {"provider": "s3"}
     _, connector = quickstart.adapt([bare], STORAGE, namespace="demo", bucket="b")
     assert connector["spec"]["credentialsSecretRef"] == {"name": "c-credentials"}
+
+
+def test_each_connector_goes_to_the_place_of_its_provider() -> None:
+    manifests = [*quickstart.load_manifests(), *quickstart.load_manifests(quickstart.TWO_CLOUDS)]
+    after = quickstart.adapt(manifests, STORAGE, ARCHIVE, namespace="demo", bucket="b")
+    specs = {m["metadata"]["name"]: m["spec"] for m in after if m["kind"] == "Connector"}
+    assert specs["media"]["s3"]["endpoint"] == STORAGE.endpoint
+    assert specs["archive"]["gcs"] == {"bucket": "b", "projectId": "p", "endpoint": ARCHIVE.endpoint}
+    secrets = {m["metadata"]["name"]: m["stringData"] for m in after if m["kind"] == "Secret"}
+    assert secrets[specs["archive"]["credentialsSecretRef"]["name"]] == {"credentials.json": "{key}"}
 
 
 def test_secrets_never_show() -> None:
     assert "secret'" not in repr(STORAGE)
     assert "access'" not in repr(STORAGE)
+    assert "key}" not in repr(ARCHIVE)

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from videovector_operator.errors import Invalid, NotFound
 from videovector_operator.storage.access import probe_access
 from videovector_operator.storage.azure_address import Address, build_address, refuse_bad_list_prefix
-from videovector_operator.storage.azure_blobs import changed, check_content, parse_fingerprint
+from videovector_operator.storage.azure_blobs import changed, check_content, decode_read, parse_fingerprint
 from videovector_operator.storage.azure_copy import Copy, copy_blob, look_up
 from videovector_operator.storage.azure_credentials import Credentials, SasCredentials, build_credentials
 from videovector_operator.storage.azure_dialect import AzureDialect
@@ -28,7 +28,7 @@ from videovector_operator.storage.azure_write import Target, write_blob
 from videovector_operator.storage.exchange import Exchange, Limits
 from videovector_operator.storage.object_key import refuse_bad_content_type, refuse_bad_expiry
 from videovector_operator.storage.port import AccessReport, Action, AzureSource, ListPage, ObjectInfo, StorageOptions
-from videovector_operator.storage.ranges import ACCEPTED, decode_range
+from videovector_operator.storage.ranges import ACCEPTED
 from videovector_operator.storage.request import Reply, Request
 
 _READER = "the role Storage Blob Data Reader on the container"
@@ -115,7 +115,7 @@ class AzureStorage:
 
         def decode(reply: Reply) -> bytes | None:
             said = check_content(key, label, start, pinned, reply)
-            return decode_range(key, start, length, reply) if said else None
+            return decode_read(key, start, length, reply) if said else None
 
         data = await self._open().http.send(self._build_read(key, start, length, None), decode)
         return await self._read_by_etag(key, start, length, fingerprint) if data is None else data
@@ -192,7 +192,7 @@ class AzureStorage:
 
     async def _read(self, key: str, start: int, length: int, etag: str | None) -> bytes:
         request = self._build_read(key, start, length, etag)
-        return await self._open().http.send(request, lambda reply: decode_range(key, start, length, reply))
+        return await self._open().http.send(request, lambda reply: decode_read(key, start, length, reply))
 
     async def _read_by_etag(self, key: str, start: int, length: int, fingerprint: str) -> bytes:
         """Read from a server that does not say the MD5 of what it sends: looked up first, then pinned by the ETag."""

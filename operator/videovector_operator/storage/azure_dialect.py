@@ -19,6 +19,7 @@ from videovector_operator.storage.transport import scrub
 
 API_VERSION = "2021-12-02"
 """The oldest that has all we ask for, so that servers other than Azure's own know it too."""
+_UPLOAD = {"content-type": "application/octet-stream"}
 _LARGEST_SKEW = timedelta(minutes=5)
 """Azure refuses dates that differ by more than 15 minutes; it says so in the body, which HEAD does not have."""
 
@@ -38,6 +39,8 @@ class AzureDialect:
             "host": self._address.host,
             "x-ms-version": API_VERSION,
             "x-ms-date": format_http_date(self.now()),
+            # What aiohttp adds by itself must be signed too.
+            **(_UPLOAD if request.method in ("PUT", "POST") else {}),
             **request.headers,
         }
         path = f"{self._address.base}{request.path}" or "/"

@@ -108,18 +108,18 @@ class Listing:
         raise Invalid(f"The listing of {self._address.label} does not advance: the server repeats itself")
 
     async def _ask_order(self) -> bool | None:
-        """Ask the account whether it has a hierarchical namespace; None = it does not say."""
-        request = Request(
-            "GET",
-            "ask for the account's kind",
-            path=self._address.container_path,
-            params={"restype": "account", "comp": "properties"},
-        )
-        try:
-            said = await self._http.send(request, lambda reply: reply.headers.get("x-ms-is-hns-enabled", ""))
-        except StorageError:
-            return None
-        return {"true": True, "false": False}.get(said.lower())
+        """Ask whether the account has a hierarchical namespace; None = nobody says. A container's SAS may not ask the account."""
+        for path in (self._address.container_path, "/"):
+            request = Request(
+                "GET", "ask for the account's kind", path=path, params={"restype": "account", "comp": "properties"}
+            )
+            try:
+                said = await self._http.send(request, lambda reply: reply.headers.get("x-ms-is-hns-enabled", ""))
+            except StorageError:
+                continue
+            if said:
+                return said.lower() == "true"
+        return None
 
     async def _fetch(self, params: dict[str, str], headers: dict[str, str] | None = None) -> RawPage:
         request = Request(

@@ -30,8 +30,8 @@ _BAD_KEY = (
     "put the key file into the Secret's credentials.json again, as it was downloaded"
 )
 _NO_IDENTITY = (
-    "No credentials: name a Secret with credentials.json (the JSON key file of a service account) in credentialsSecretRef, "
-    "or give the pods a workload identity (their service account's link to a Google service account)"
+    "Name a Secret with credentials.json (the JSON key file of a service account) in credentialsSecretRef, "
+    "or give the pods a workload identity (serviceAccountName, and its link to a Google service account)"
 )
 _CANNOT_SIGN = (
     "URLs can only be signed with a service account's key: name a Secret with credentials.json in credentialsSecretRef. "
@@ -203,11 +203,9 @@ class DefaultChain:
         with self._lock:
             try:
                 return self._find_token()
-            except google.auth.exceptions.TransportError:
-                raise Unavailable("The environment's identity service does not answer. It is tried again") from None
             except (google.auth.exceptions.GoogleAuthError, OSError, ValueError) as error:
-                if getattr(error, "retryable", False):
-                    raise Unavailable("The environment's identity service failed. It is tried again") from None
+                if _may_pass(error):
+                    raise Unavailable("The environment's identity service does not answer. It is tried again") from None
                 kind = type(error).__name__
                 raise InvalidCredentials(
                     f"The environment's identity cannot be used ({kind}). {_NO_IDENTITY}"
@@ -228,3 +226,12 @@ class DefaultChain:
         if not self._found.valid:
             self._found.refresh(request)
         return str(self._found.token)
+
+
+def _may_pass(error: Exception) -> bool:
+    """Tell whether the identity service failed, rather than refused. The metadata server's failures say so only by their text."""
+    import google.auth.exceptions
+
+    if isinstance(error, google.auth.exceptions.TransportError) or getattr(error, "retryable", False):
+        return True
+    return "Metadata server unavailable" in str(error)

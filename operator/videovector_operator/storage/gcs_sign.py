@@ -30,7 +30,8 @@ def prepare_url(address: Address, key: str, email: str, expires: timedelta, now:
     """Build the URL that reads ``key`` from ``now`` (UTC) on for ``expires``, on behalf of the account ``email``."""
     stamp = now.strftime("%Y%m%dT%H%M%SZ")
     scope = f"{stamp[:8]}/auto/storage/goog4_request"
-    path = f"{address.base}/{quote(address.bucket, safe='')}/{quote(key, safe='/')}"
+    # A base path is a proxy's business: Google, behind it, checks the path without.
+    path = f"/{quote(address.bucket, safe='')}/{quote(key, safe='/')}"
     params = {
         "X-Goog-Algorithm": _ALGORITHM,
         "X-Goog-Credential": f"{email}/{scope}",
@@ -41,4 +42,6 @@ def prepare_url(address: Address, key: str, email: str, expires: timedelta, now:
     query = "&".join(f"{name}={quote(value, safe='')}" for name, value in params.items())
     canonical = f"GET\n{path}\n{query}\nhost:{address.host}\n\nhost\nUNSIGNED-PAYLOAD"
     digest = hashlib.sha256(canonical.encode()).hexdigest()
-    return Unsigned(f"{_ALGORITHM}\n{stamp}\n{scope}\n{digest}".encode(), f"{address.origin}{path}?{query}")
+    return Unsigned(
+        f"{_ALGORITHM}\n{stamp}\n{scope}\n{digest}".encode(), f"{address.origin}{address.base}{path}?{query}"
+    )

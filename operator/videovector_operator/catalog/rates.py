@@ -13,6 +13,7 @@ from videovector_operator.catalog.pool import Connection
 from videovector_operator.catalog.text import escape
 from videovector_operator.core import pace
 from videovector_operator.core.records import Reservation
+from videovector_operator.core.retry import LONGEST_RETRY_AFTER_SECONDS
 
 _NUMBERS = {
     "recovery": Literal(pace.RECOVERY_SHARE),
@@ -106,5 +107,5 @@ async def confirm_reservation(connection: Connection, connector_id: str, revisio
 
 async def report_throttled(connection: Connection, connector_id: str, retry_after: float) -> None:
     """See `RequestRates.report_throttled`."""
-    hold = min(max(retry_after, 0.0), pace.LONGEST_HOLD_SECONDS)
+    hold = min(max(retry_after, 0.0), LONGEST_RETRY_AFTER_SECONDS)
     await connection.execute(_REPORT, {"connector_id": escape(connector_id), "hold": hold})

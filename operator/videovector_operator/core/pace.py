@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from videovector_operator.core.records import RequestRate, Reservation
+from videovector_operator.core.retry import LONGEST_RETRY_AFTER_SECONDS
 
 DECREASE_FACTOR = 0.5
 """What is left of the rate when the provider throttles."""
@@ -24,8 +25,6 @@ LOWEST_SHARE = 0.01
 LOWEST_RATE = 1.0
 SAME_BURST_SECONDS = 1.0
 """Refusals this close together are one: they were caused by what had been sent before the first of them."""
-LONGEST_HOLD_SECONDS = 300.0
-"""A provider may ask for more; nobody is kept waiting longer without a new try."""
 BURST_SECONDS = 0.05
 """So much of what nobody used may be caught up."""
 BATCH_SECONDS = 0.25
@@ -86,7 +85,7 @@ def slow_down(line: Line, retry_after: float, now: float) -> Line:
     """Take in that the provider throttled, and for how many seconds it wants to be left alone."""
     if line.limit is None:
         return line
-    hold = min(max(retry_after, 0.0), LONGEST_HOLD_SECONDS)
+    hold = min(max(retry_after, 0.0), LONGEST_RETRY_AFTER_SECONDS)
     is_new = now >= max(line.decreased_at + SAME_BURST_SECONDS, line.held_until)
     is_longer = hold > max(line.held_until - now, 0.0) + SAME_BURST_SECONDS
     if not is_new and not is_longer:
@@ -115,8 +114,9 @@ def summarize_line(line: Line | None, now: float) -> RequestRate | None:
 def decide_count(used: int, seconds: float, waiting: int) -> int:
     """How many requests a pod reserves: as many as it sent lately in `BATCH_SECONDS`, and one for each that waits.
 
-    ``used`` requests were sent in the last ``seconds``. What waits is added rather than compared, so that pods which are
-    equally hungry come to have equal shares, whoever was there first.
+    ``used`` requests were sent in the last ``seconds``; a short time says little, it is taken for no more than twice of them.
+    What waits is added rather than compared, so that pods which are equally hungry come to have equal shares, whoever was
+    there first.
     """
-    lately = math.ceil(used / max(seconds, BATCH_SECONDS) * BATCH_SECONDS)
+    lately = math.ceil(used * min(2.0, BATCH_SECONDS / max(seconds, 0.001)))
     return max(1, lately + waiting)

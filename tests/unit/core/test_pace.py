@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import bisect
 import heapq
 import math
 from dataclasses import dataclass, field, replace
@@ -12,9 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.windows import most_in_a_window
 from videovector_operator.core import pace
 from videovector_operator.core.pace import Line, change_limit, decide_count, present_rate, reserve, slow_down
 from videovector_operator.core.records import RequestRate, Reservation
+from videovector_operator.core.retry import LONGEST_RETRY_AFTER_SECONDS
 
 LIMITS = st.sampled_from([1, 2, 7, 50, 333, 10_000])
 PAUSES = st.floats(0, 3, allow_subnormal=False)
@@ -37,7 +38,6 @@ class Sent:
     """When requests would be sent, by pods that send as early as they may and believe a reservation for `TRUST_SECONDS`."""
 
     pending: list[tuple[float, int]] = field(default_factory=list)
-    moments: list[float] = field(default_factory=list)
 
     def take(self, reservation: Reservation, now: float) -> None:
         slots = (now + reservation.start_in + number * reservation.spacing for number in range(reservation.count))
@@ -49,13 +49,7 @@ class Sent:
         self.pending = kept
 
     def all(self) -> list[float]:
-        return sorted(at for at, _ in self.pending)
-
-
-def most_in_a_window(moments: list[float], width: float) -> int:
-    return max(
-        (bisect.bisect_right(moments, start + width) - number for number, start in enumerate(moments)), default=0
-    )
+        return [at for at, _ in self.pending]
 
 
 Step = tuple[float, str, float]
@@ -91,7 +85,7 @@ def test_nothing_is_sent_while_the_provider_wants_to_be_left_alone(
         now += pause
         line, _ = taken(line, 1 + int(amount), now)
     held = slow_down(line, retry_after, now)
-    until = now + min(retry_after, pace.LONGEST_HOLD_SECONDS)
+    until = now + min(retry_after, LONGEST_RETRY_AFTER_SECONDS)
     assert held.revision == line.revision + 1
     for later in (now, now + 0.3, (now + until) / 2):
         _, reservation = taken(held, 5, later)
@@ -239,7 +233,7 @@ def test_a_pod_asks_for_what_it_used_and_for_who_waits() -> None:
     assert decide_count(0, math.inf, 5) == 5
     assert decide_count(500, 0.25, 33) == 533
     assert decide_count(100, 1.0, 4) == 29
-    assert decide_count(33, 0.01, 33) == 66, "a short time says little: no more than doubled"
+    assert decide_count(33, 0.0, 33) == decide_count(33, 0.1, 33) == 99, "a short time says little: it is doubled"
 
 
 def test_lines_are_values() -> None:

@@ -9,11 +9,13 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from tests.contract.storage_azure import AzureServer, running_azurite
+from tests.contract.storage_gcs import GcsServer, running_gcs
 from tests.contract.storage_s3 import S3Server, running_moto, running_versitygw
 from tests.contract.storage_servers import Bucket, FakeServer, Server
 from videovector_operator.storage.port import Storage
 
-SERVERS = ["fake", "versitygw", "moto"]
+SERVERS = ["fake", "versitygw", "moto", "gcs", "azurite"]
 
 
 @pytest.fixture(scope="session")
@@ -30,6 +32,18 @@ def versitygw() -> Iterator[S3Server]:
 @pytest.fixture(scope="session")
 def moto() -> Iterator[S3Server]:
     with running_moto() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def gcs() -> Iterator[GcsServer]:
+    with running_gcs() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def azurite() -> Iterator[AzureServer]:
+    with running_azurite() as server:
         yield server
 
 

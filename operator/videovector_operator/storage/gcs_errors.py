@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from typing import NamedTuple
 
 from videovector_operator.errors import (
@@ -23,6 +22,7 @@ from videovector_operator.errors import (
 )
 from videovector_operator.storage.gcs_address import Address
 from videovector_operator.storage.request import Reply, Request
+from videovector_operator.storage.retry_after import parse_retry_after
 
 Verdict = tuple[type[StorageError], str]
 """Which error, and what to tell people: what happened and the next step."""
@@ -31,7 +31,6 @@ REQUESTER_PAYS = "userProjectMissing"
 """Our code for a bucket whose readers pay: Google calls it by several."""
 
 _MAX_DETAIL = 300
-_MAX_RETRY_AFTER_SECONDS = 3600.0
 _REFUSED = (
     InvalidCredentials,
     "the credentials were refused. Check that the service account and its key still exist, and put a key of it into the Secret",
@@ -100,7 +99,7 @@ _REASONS = {
     429: "rateLimitExceeded",
 }
 """Downloads are refused in plain text, without a reason: by status it is always this one."""
-_NO_SUCH_BUCKET = re.compile(r"bucket does not exist", re.IGNORECASE)
+_NO_SUCH_BUCKET = re.compile(r"(The )?(specified |requested )?bucket does not exist", re.IGNORECASE)
 _NO_MATCH = re.compile(r"doesn't match calculated", re.IGNORECASE)
 _PAYER_MISSING = re.compile(r"requester pays|user project", re.IGNORECASE)
 _XML_CODE = re.compile(r"<Code>([A-Za-z]+)</Code>")
@@ -128,14 +127,14 @@ def build_error(request: Request, address: Address, reply: Reply) -> StorageErro
         told = f"{told}: {said.detail}"
     message = f"Cannot {request.action} in bucket '{address.bucket}' at {address.endpoint}: {text} ({told})"
     if kind is Throttled:
-        return Throttled(message, code, _parse_retry_after(reply.headers))
+        return Throttled(message, code, parse_retry_after(reply.headers))
     return kind(message, code)
 
 
 def is_bucket_missing(reply: Reply) -> bool:
     """Tell whether a 404 means the bucket, not the object."""
     said = parse_refusal(reply)
-    return said.reason == "NoSuchBucket" or bool(_NO_SUCH_BUCKET.search(said.detail))
+    return said.reason == "NoSuchBucket" or bool(_NO_SUCH_BUCKET.match(said.detail))
 
 
 def parse_refusal(reply: Reply) -> Said:
@@ -176,7 +175,7 @@ def _judge(request: Request, reply: Reply, said: Said) -> Verdict:
         return _DAMAGED
     if status in (404, 410) and "upload_id" in request.params:
         return _GONE
-    if status == 404 and (request.path.endswith("/o") or _NO_SUCH_BUCKET.search(said.detail)) and said.is_google:
+    if status == 404 and (request.path.endswith("/o") or _NO_SUCH_BUCKET.match(said.detail)) and said.is_google:
         return _NO_BUCKET
     if said.reason.startswith(("cloudKms", "KMS")):
         return _KMS
@@ -192,11 +191,3 @@ def _shorten(text: str) -> str:
     return " ".join("".join(char if char.isprintable() else " " for char in text[: 4 * _MAX_DETAIL]).split())[
         :_MAX_DETAIL
     ]
-
-
-def _parse_retry_after(headers: Mapping[str, str]) -> float:
-    """Read Retry-After in seconds; servers that send a date are rare, they get the default."""
-    try:
-        return min(max(0.0, float(headers.get("retry-after", "1"))), _MAX_RETRY_AFTER_SECONDS)
-    except ValueError:
-        return 1.0

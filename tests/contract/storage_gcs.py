@@ -1,0 +1,106 @@
+"""The Cloud Storage server of the storage contract: fake-gcs-server behind a front that checks tokens, rights and conditions."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from google.cloud import storage
+from google.oauth2 import service_account
+
+from tests.contract.storage_servers import Gaps, fetch_url
+from tests.support.local_storage import LOCAL
+from tools.testservers import FakeGcsServer
+from tools.testservers.gcs_accounts import ServiceAccount
+from videovector_operator.core.sources import GcsServiceAccount
+from videovector_operator.storage.gcs import GcsStorage
+from videovector_operator.storage.port import GcsSource, Storage
+
+_NUMBERS = itertools.count(1)
+_SCOPES = ["https://www.googleapis.com/auth/devstorage.full_control"]
+
+
+class GcsServer:
+    """The running server, with an account that may do everything with objects, and Google's own client."""
+
+    gaps = Gaps(
+        # Not the server's fault: no object in Cloud Storage may have this name.
+        lost_keys=frozenset({"only dots"})
+    )
+
+    def __init__(self, server: FakeGcsServer) -> None:
+        self.server = server
+        self.endpoint = server.endpoint
+        self.account = key_of(server.create_account("contract"))
+        credentials = service_account.Credentials.from_service_account_info(
+            json.loads(server.administrator.key_file()), scopes=_SCOPES, always_use_jwt_access=True
+        )
+        self.client: Any = storage.Client(
+            project=server.project, credentials=credentials, client_options={"api_endpoint": server.endpoint}
+        )
+
+    def new_bucket(self) -> GcsBucket:
+        name = f"contract-{next(_NUMBERS)}"
+        self.server.create_bucket(name)
+        return GcsBucket(self, name)
+
+
+class GcsBucket:
+    """A fresh bucket, filled by google-cloud-storage as an independent client."""
+
+    def __init__(self, server: GcsServer, name: str) -> None:
+        self.server = server
+        self.name = name
+        self.gaps = server.gaps
+        self._bucket: Any = server.client.bucket(name)
+
+    def source(self, credentials: GcsServiceAccount | None = None, **changes: Any) -> GcsSource:
+        fields = {
+            "bucket": self.name,
+            "project_id": self.server.server.project,
+            "endpoint": self.server.endpoint,
+            "credentials": credentials or self.server.account,
+        }
+        return GcsSource(**{**fields, **changes})
+
+    def open(self) -> Storage:
+        return GcsStorage(self.source(), LOCAL)
+
+    def beside(self) -> GcsBucket:
+        return self.server.new_bucket()
+
+    def put(self, key: str, data: bytes, content_type: str = "application/octet-stream") -> None:
+        self._bucket.blob(key).upload_from_string(data, content_type=content_type, timeout=60)
+
+    def get(self, key: str) -> tuple[bytes, str]:
+        blob = self._bucket.blob(key)
+        data: bytes = blob.download_as_bytes(raw_download=True)
+        return data, blob.content_type
+
+    def fetch(self, url: str) -> bytes:
+        return fetch_url(url)
+
+    def remove(self, key: str) -> None:
+        self._bucket.blob(key).delete()
+
+    def keys(self) -> list[str]:
+        return [blob.name for blob in self.server.client.list_blobs(self.name)]
+
+    def leftovers(self) -> list[str]:
+        return self.server.server.open_uploads()
+
+
+def key_of(account: ServiceAccount) -> GcsServiceAccount:
+    """The account as a Secret's credentials.json would give it."""
+    return GcsServiceAccount(account.email, account.key_id, account.private_key)
+
+
+@contextmanager
+def running_gcs() -> Iterator[GcsServer]:
+    """Run the server of tools/testservers with data of its own; removed at the end."""
+    with FakeGcsServer(f"contract-gcs-{os.getpid()}") as server:
+        yield GcsServer(server)

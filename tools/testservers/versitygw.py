@@ -41,8 +41,14 @@ class VersityGateway(Server):
 
     def create_user(self, access: str, secret: str, role: str = "user") -> None:
         """Add a user, who may do nothing until a bucket policy says so (roles: user, userplus, admin)."""
-        command = [build.program("versitygw"), "admin", "create-user", "--access", access]
-        command += ["--secret", secret, "--role", role]
+        self._administer("create-user", "--access", access, "--secret", secret, "--role", role)
+
+    def delete_user(self, access: str) -> None:
+        """Remove a user: the keys are refused from now on."""
+        self._administer("delete-user", "--access", access)
+
+    def _administer(self, action: str, *options: str) -> None:
+        command = [build.program("versitygw"), "admin", action, *options]
         environment = {
             "ADMIN_ACCESS_KEY_ID": self.access_key,
             "ADMIN_SECRET_ACCESS_KEY": self.secret_key,
@@ -50,7 +56,7 @@ class VersityGateway(Server):
         }
         done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
         if done.returncode != 0:
-            raise DevClusterError(f"creating user {access} failed: {done.stderr or done.stdout}")
+            raise DevClusterError(f"versitygw admin {action} failed: {done.stderr or done.stdout}")
 
     @override
     def _prepare(self) -> list[str]:

@@ -72,7 +72,7 @@ def _page_size(query: Mapping[str, str]) -> int:
 
 def _decode_token(token: str) -> str:
     try:
-        return base64.urlsafe_b64decode(token).decode()
+        return base64.b64decode(token, altchars=b"-_", validate=True).decode()
     except (binascii.Error, UnicodeDecodeError):
         raise invalid("Invalid value for page token.", "pageToken") from None
 

@@ -21,6 +21,7 @@ from videovector_operator.core.import_seen import ChildJob, Observed
 from videovector_operator.core.import_start import check_stranger
 from videovector_operator.core.importjob import has_ended
 from videovector_operator.core.notices import CONNECTOR_GONE
+from videovector_operator.core.pace import describe_rate
 from videovector_operator.core.records import RunState, RunSummary
 
 _ENDINGS: dict[str, Reason] = {Phase.COMPLETED: Reason.COMPLETED, Phase.CANCELLED: Reason.CANCELLED}
@@ -240,7 +241,7 @@ def _judge_open(job: ImportJob, run: RunSummary, observed: Observed) -> Verdict:
     if run.state is RunState.PENDING:
         return conditions.progressing(Reason.PENDING, "waiting for the first worker to start", "Unknown")
     reason = Reason.SCANNING if run.state is RunState.SCANNING else Reason.IMPORTING
-    return conditions.progressing(reason, _counts(run), "Unknown")
+    return conditions.progressing(reason, _counts(run) + describe_rate(run.request_rate), "Unknown")
 
 
 def _counts(run: RunSummary) -> str:

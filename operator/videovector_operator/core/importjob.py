@@ -36,6 +36,14 @@ class AdmitRun:
 
 
 @dataclass(frozen=True, slots=True)
+class LimitRequests:
+    """Let the catalog know how many requests a second the Connector's pods may send together; None = as many as they like."""
+
+    connector_id: str
+    limit: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class EnsureChild:
     """Create the batch/v1 Job."""
 
@@ -72,7 +80,8 @@ class StopChild:
     """End a Job that nobody else will end: the run is over and no worker ever started that could have noticed."""
 
 
-Action = AdmitRun | EnsureChild | RequestCancel | EndRun | PatchChild | StopChild
+OwnAction = LimitRequests | EnsureChild | RequestCancel | EndRun | PatchChild | StopChild
+Action = AdmitRun | OwnAction
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +109,7 @@ def decide_import(job: ImportJob, observed: Observed) -> Decision:
     running, Job failed                     end the run as failed (cancelled, if that was asked)
     running, no Job, no Connector           end the run as failed: no Job can be made
     running, no Job                         create the Job again
+    running, Connector's limit is another   pass it on to the workers
     ======================================  ====================================================
     """
     run = observed.run
@@ -127,7 +137,9 @@ def _decide_start(job: ImportJob, observed: Observed) -> Decision:
     connector = observed.connector
     assert connector is not None
     admit = AdmitRun(build_run_spec(job, connector), connector.spec.max_concurrent_runs)
-    return Decision((admit, EnsureChild(connector), _release(job)))
+    # Before the first pod may start. That a limit is gone is seen at the next look.
+    limit = () if connector.spec.max_requests_per_second is None else (_limit(connector),)
+    return Decision((admit, *limit, EnsureChild(connector), _release(job)))
 
 
 def _decide_over(job: ImportJob, child: ChildJob | None, run: RunSummary | None) -> tuple[Action, ...]:
@@ -139,7 +151,7 @@ def _decide_over(job: ImportJob, child: ChildJob | None, run: RunSummary | None)
 
 
 def _decide_running(job: ImportJob, observed: Observed, run: RunSummary) -> tuple[Action, ...]:
-    actions: list[Action] = []
+    actions: list[Action] = [*_decide_limit(observed, run)]
     wants_cancel = job.spec.cancel or run.cancel_requested
     if job.spec.cancel and not run.cancel_requested:
         actions.append(RequestCancel())
@@ -155,6 +167,20 @@ def _decide_running(job: ImportJob, observed: Observed, run: RunSummary) -> tupl
         # A cancelled run must go on to its end, paused or not.
         actions.extend(_tidy_child(job, child, suspend=job.is_paused and not wants_cancel))
     return tuple(actions)
+
+
+def _decide_limit(observed: Observed, run: RunSummary) -> tuple[LimitRequests, ...]:
+    """What the Connector says now holds for runs that have begun, too; one that is gone leaves its last word."""
+    if observed.connector is None:
+        return ()
+    known = run.request_rate.limit if run.request_rate is not None else None
+    wanted = _limit(observed.connector)
+    return () if wanted.limit == known else (wanted,)
+
+
+def _limit(connector: Connector) -> LimitRequests:
+    identity = names.connector_id(connector.metadata.namespace, connector.metadata.name)
+    return LimitRequests(identity, connector.spec.max_requests_per_second)
 
 
 def _decide_without_child(job: ImportJob, observed: Observed) -> tuple[Action, ...]:

@@ -111,6 +111,17 @@ def summarize_line(line: Line | None, now: float) -> RequestRate | None:
     return RequestRate(line.limit, present_rate(line, now), held_until)
 
 
+def describe_rate(rate: RequestRate | None) -> str:
+    """Say for people that requests are slowed down, and why; "" = they are not."""
+    if rate is None:
+        return ""
+    if rate.held_until is not None:
+        return f"; the storage throttles and asked to be left alone until {rate.held_until:%Y-%m-%dT%H:%M:%SZ}"
+    if rate.present > 0.99 * rate.limit:
+        return ""
+    return f"; the storage throttles: slowed down to {max(1, round(rate.present))} of {rate.limit} requests a second"
+
+
 def decide_count(used: int, seconds: float, waiting: int) -> int:
     """How many requests a pod reserves: as many as it sent lately in `BATCH_SECONDS`, and one for each that waits.
 

@@ -23,6 +23,8 @@ from videovector_operator.core.importjob import (
     AdmitRun,
     EndRun,
     EnsureChild,
+    LimitRequests,
+    OwnAction,
     PatchChild,
     RequestCancel,
     StopChild,
@@ -146,27 +148,34 @@ class ImportJobReconciler:
         return dataclasses.replace(observed, child=child, stranger=stranger, run=run, place=place)
 
     async def _act(self, job: ImportJob, actions: Sequence[Action], look: _Look) -> None:
-        run_id = names.import_run_id(job.metadata.uid)
         for action in actions:
-            match action:
-                case AdmitRun():
-                    look.is_admitted = await self._admit(job, action)
-                    if not look.is_admitted:
-                        refused = dataclasses.replace(look.observed.place, is_refused=True)
-                        look.observed = dataclasses.replace(look.observed, place=refused)
-                        return
-                case EnsureChild():
-                    name = await self.workers.ensure(job, action.connector)
-                    if name:
-                        look.notices.append(Notice("Normal", Reason.JOB_CREATED, f"created the worker Job {name}"))
-                case RequestCancel():
-                    await self.catalog.request_cancel(run_id)
-                case EndRun():
-                    await self.catalog.end_run(run_id, action.state, action.reason, action.message)
-                case PatchChild():
-                    await self.workers.patch(job, suspend=action.suspend, ttl_seconds=action.ttl_seconds)
-                case StopChild():
-                    await self.workers.stop(job)
+            if isinstance(action, AdmitRun):
+                look.is_admitted = await self._admit(job, action)
+                if not look.is_admitted:
+                    refused = dataclasses.replace(look.observed.place, is_refused=True)
+                    look.observed = dataclasses.replace(look.observed, place=refused)
+                    return
+            else:
+                look.notices.extend(await self._do(job, action))
+
+    async def _do(self, job: ImportJob, action: OwnAction) -> Sequence[Notice]:
+        """Do what needs nobody's leave."""
+        run_id = names.import_run_id(job.metadata.uid)
+        match action:
+            case LimitRequests():
+                await self.catalog.set_request_limit(action.connector_id, action.limit)
+            case EnsureChild():
+                if name := await self.workers.ensure(job, action.connector):
+                    return (Notice("Normal", Reason.JOB_CREATED, f"created the worker Job {name}"),)
+            case RequestCancel():
+                await self.catalog.request_cancel(run_id)
+            case EndRun():
+                await self.catalog.end_run(run_id, action.state, action.reason, action.message)
+            case PatchChild():
+                await self.workers.patch(job, suspend=action.suspend, ttl_seconds=action.ttl_seconds)
+            case StopChild():
+                await self.workers.stop(job)
+        return ()
 
     def _requeue_after(self, job: ImportJob, look: _Look) -> float | None:
         """A backup for missed wake-ups; None when the run has ended or waits for the user."""

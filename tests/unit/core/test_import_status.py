@@ -16,7 +16,7 @@ from videovector_operator.core import conditions, names
 from videovector_operator.core.conditions import Verdict
 from videovector_operator.core.import_seen import ChildJob, Observed
 from videovector_operator.core.import_status import ListsHint, summarize_import
-from videovector_operator.core.records import FileOutcome, RunCounters, RunState, RunSummary
+from videovector_operator.core.records import FileOutcome, RequestRate, RunCounters, RunState, RunSummary
 
 Json = dict[str, Any]
 HINT = ListsHint("files {run} -n {namespace}")
@@ -55,6 +55,25 @@ SPOKEN: dict[str, tuple[ImportJobStatus, tuple[str, str, str], str]] = {
         "InProgress",
     ),
     "importing": (summarize(open_run()), ("Importing", "Importing", COUNTED), "InProgress"),
+    "importing as fast as the Connector says": (
+        summarize(open_run(request_rate=RequestRate(50, 49.6))),
+        ("Importing", "Importing", COUNTED),
+        "InProgress",
+    ),
+    "importing more slowly": (
+        summarize(open_run(request_rate=RequestRate(50, 12.4))),
+        ("Importing", "Importing", f"{COUNTED}; the storage throttles: slowed down to 12 of 50 requests a second"),
+        "InProgress",
+    ),
+    "left alone": (
+        summarize(open_run(RunState.SCANNING, request_rate=RequestRate(50, 25, NOW + timedelta(seconds=30.9)))),
+        (
+            "Scanning",
+            "Scanning",
+            f"{COUNTED}; the storage throttles and asked to be left alone until 2026-05-01T12:00:30Z",
+        ),
+        "InProgress",
+    ),
     "paused": (
         summarize(open_run(), make_import(meta=PAUSE)),
         ("Paused", "Paused", f"paused; {COUNTED}; remove the annotation videovector.io/paused to go on"),

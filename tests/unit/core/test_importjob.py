@@ -21,12 +21,13 @@ from videovector_operator.core.importjob import (
     Decision,
     EndRun,
     EnsureChild,
+    LimitRequests,
     PatchChild,
     RequestCancel,
     build_run_spec,
     decide_import,
 )
-from videovector_operator.core.records import RunCounters, RunState
+from videovector_operator.core.records import RequestRate, RunCounters, RunState
 
 Json = dict[str, Any]
 PAUSE: Json = {"annotations": {"videovector.io/paused": "true"}}
@@ -39,6 +40,10 @@ LET_GO = PatchChild(suspend=False, ttl_seconds=86_400)
 
 def seen(**changes: Any) -> Observed:
     return replace(FRESH, **changes)
+
+
+def limit_to(limit: int | None) -> LimitRequests:
+    return LimitRequests(names.connector_id("media", "footage"), limit)
 
 
 STARTS = {
@@ -54,6 +59,13 @@ def test_a_run_starts_when(name: str) -> None:
     decision = decide_import(job, observed)
     assert decision.blocked is None
     assert decision.actions == (AdmitRun(build_run_spec(job, CONNECTOR), None), EnsureChild(CONNECTOR), LET_GO)
+
+
+def test_the_limit_of_requests_is_known_before_the_first_pod_may_start() -> None:
+    limited = make_connector(maxRequestsPerSecond=50, status=ready_status())
+    decision = decide_import(make_import(), seen(connector=limited))
+    admit = AdmitRun(build_run_spec(make_import(), limited), None)
+    assert decision.actions == (admit, limit_to(50), EnsureChild(limited), LET_GO)
 
 
 BLOCKED: dict[str, tuple[ImportJob, Observed, State, Reason, str]] = {
@@ -157,6 +169,8 @@ LOST = EndRun(
     "its worker Job must be made again, but Connector 'footage' is gone and with it the way to the source. "
     "What was imported stays; create the Connector, then a new ImportJob for the rest",
 )
+SLOW = make_run(request_rate=RequestRate(50, 12.5))
+
 RUNNING: dict[str, tuple[ImportJob, Observed, tuple[Action, ...]]] = {
     "all goes well: leave it alone": (make_import(), seen(run=make_run(), child=CHILD), ()),
     "its Connector and Index were deleted: it goes on": (
@@ -185,6 +199,32 @@ RUNNING: dict[str, tuple[ImportJob, Observed, tuple[Action, ...]]] = {
         make_import(),
         seen(run=make_run(RunState.PENDING), child=replace(CHILD, suspended=True, ready=0)),
         (LET_GO,),
+    ),
+    "its Connector has a limit of requests now: pass it on": (
+        make_import(),
+        seen(run=make_run(), child=CHILD, connector=make_connector(maxRequestsPerSecond=50)),
+        (limit_to(50),),
+    ),
+    "its Connector has another limit now: pass it on, slowed down or not": (
+        make_import(),
+        seen(run=SLOW, child=CHILD, connector=make_connector(maxRequestsPerSecond=70)),
+        (limit_to(70),),
+    ),
+    "its Connector has the limit that is known: leave it alone": (
+        make_import(),
+        seen(run=SLOW, child=CHILD, connector=make_connector(maxRequestsPerSecond=50)),
+        (),
+    ),
+    "its Connector has no limit any more: take it off": (
+        make_import(),
+        seen(run=SLOW, child=CHILD),
+        (limit_to(None),),
+    ),
+    "its Connector was deleted: its last limit stays": (make_import(), Observed(None, INDEX, CHILD, SLOW), ()),
+    "its Connector has a limit and its Job is gone: first the limit": (
+        make_import(),
+        seen(run=SLOW),
+        (limit_to(None), EnsureChild(CONNECTOR), LET_GO),
     ),
     "it is cancelled: tell the workers": (
         make_import(cancel=True),

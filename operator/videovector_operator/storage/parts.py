@@ -6,6 +6,7 @@ Memory is bounded by the parts under way and the one that is being filled. No re
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
@@ -16,19 +17,39 @@ T = TypeVar("T")
 async def cut_parts(chunks: AsyncIterable[bytes], size_of: Callable[[int], int]) -> AsyncIterator[bytes]:
     """Regroup ``chunks``: part n (from 1) has ``size_of(n)`` bytes, the last one what is left; an empty stream has no parts."""
     number = 1
-    pending = bytearray()
+    # BytesIO gives its buffer away without a copy.
+    pending = io.BytesIO()
     async for chunk in chunks:
         rest = memoryview(chunk)
         while rest:
-            missing = size_of(number) - len(pending)
-            pending += rest[:missing]
+            missing = size_of(number) - pending.tell()
+            pending.write(rest[:missing])
             rest = rest[missing:]
-            if len(pending) == size_of(number):
-                part, pending = bytes(pending), bytearray()
+            if pending.tell() == size_of(number):
+                part, pending = pending.getvalue(), io.BytesIO()
                 yield part
+                del part
                 number += 1
-    if pending:
-        yield bytes(pending)
+    if pending.tell():
+        yield pending.getvalue()
+
+
+async def first_of(parts: AsyncIterator[P], count: int) -> AsyncIterator[P]:
+    """Draw at most ``count``."""
+    for _ in range(count):
+        try:
+            yield await anext(parts)
+        except StopAsyncIteration:
+            return
+
+
+async def put_back(head: list[P], rest: AsyncIterator[P]) -> AsyncIterator[P]:
+    """Give what was drawn already, which leaves ``head`` and so the memory, and then the rest."""
+    while head:
+        yield head.pop(0)
+    async for part in rest:
+        yield part
+        del part
 
 
 async def send_parts(parts: AsyncIterable[P], send: Callable[[int, P], Awaitable[T]], width: int) -> list[T]:
@@ -43,6 +64,8 @@ async def send_parts(parts: AsyncIterable[P], send: Callable[[int, P], Awaitable
         async for part in parts:
             number += 1
             running[asyncio.ensure_future(send(number, part))] = number
+            # Its memory must be free as soon as it is sent.
+            del part
             while len(running) >= width:
                 await _collect(running, results)
         while running:

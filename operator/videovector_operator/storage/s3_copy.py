@@ -93,9 +93,7 @@ async def _is_there(copy: Copy) -> bool:
 async def _copy_found(copy: Copy, found: Found) -> ObjectInfo:
     if found.info.size <= _LARGEST_AT_ONCE:
         return await _copy_at_once(copy, found)
-    headers = {
-        name: value for name, value in found.headers.items() if name.lower() in _KEPT or _is_metadata(name.lower())
-    }
+    headers = _kept_headers(found)
     async with begun_upload(copy.http, copy.target, headers, copy.mark, copy.now) as upload:
 
         async def send(number: int, byte_range: str) -> str:
@@ -106,8 +104,10 @@ async def _copy_found(copy: Copy, found: Found) -> ObjectInfo:
         return await upload.complete(etags, info.size, info.content_type, if_absent=copy.if_absent)
 
 
-def _is_metadata(name: str) -> bool:
-    return name.startswith("x-amz-meta-") and name != MARK
+def _kept_headers(found: Found) -> dict[str, str]:
+    """What a copy at once would keep by itself: type and metadata."""
+    pairs = ((name.lower(), value) for name, value in found.headers.items())
+    return {name: value for name, value in pairs if name in _KEPT or (name.startswith("x-amz-meta-") and name != MARK)}
 
 
 async def _copy_at_once(copy: Copy, found: Found) -> ObjectInfo:

@@ -14,7 +14,7 @@ from hashlib import sha256
 
 from videovector_operator.errors import Changed, Invalid
 from videovector_operator.storage.exchange import Exchange
-from videovector_operator.storage.parts import cut_parts, send_parts
+from videovector_operator.storage.parts import cut_parts, first_of, put_back, send_parts
 from videovector_operator.storage.port import ObjectInfo
 from videovector_operator.storage.request import Reply, Request, transfer_seconds
 from videovector_operator.storage.s3_multipart import (
@@ -55,18 +55,10 @@ def part_size(number: int) -> int:
 async def write_object(http: Exchange, target: Target, chunks: AsyncIterable[bytes]) -> ObjectInfo:
     """Store an object; see the port. Raises AlreadyExists."""
     parts = cut_parts(chunks, part_size)
-    first = await anext(parts, b"")
-    second = await anext(parts, None)
-    if second is None:
-        return await _put(http, target, first)
-    return await _put_parts(http, target, _chain(first, second, parts))
-
-
-async def _chain(first: bytes, second: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    yield first
-    yield second
-    async for part in rest:
-        yield part
+    head = [part async for part in first_of(parts, 2)]
+    if len(head) < 2:
+        return await _put(http, target, head[0] if head else b"")
+    return await _put_parts(http, target, put_back(head, parts))
 
 
 async def _put(http: Exchange, target: Target, body: bytes) -> ObjectInfo:

@@ -94,6 +94,10 @@ class Settings(BaseSettings):
     """Name of the worker: owner of its leases."""
     credentials_directory: str | None = None
     """Where the Connector's Secret is mounted; absent = the ambient identity."""
+    credentials_secret: str = ""
+    """Name of that Secret, for messages."""
+    ca_bundle_file: str | None = None
+    """The certificates to trust, mounted; absent = the system's."""
 
     @field_validator("namespaces", "worker_image_pull_secrets", mode="before")
     @classmethod

@@ -23,8 +23,9 @@ from videovector_operator.catalog.postgres import PostgresCatalog
 from videovector_operator.core.names import media_id
 from videovector_operator.core.records import RunSpec
 from videovector_operator.imports.exit_codes import ExitCode
+from videovector_operator.imports.mounts import Mounts
 from videovector_operator.imports.run import WorkerPorts, run_import
-from videovector_operator.storage.port import Source, Storage
+from videovector_operator.storage.port import Pace, Source, Storage
 
 REGION = "us-east-1"
 SMALL = 60
@@ -83,12 +84,12 @@ class MediaServer:
         catalog: PostgresCatalog,
         spec: RunSpec,
         owner: str = "w1",
-        open_source: Callable[[Source], Storage] = open_local,
+        open_source: Callable[[Source, Pace], Storage] = open_local,
         stop: asyncio.Event | None = None,
     ) -> ExitCode:
         """Run a worker in this process to its end."""
         await catalog.admit_run(spec)
-        ports = WorkerPorts(catalog, open_source, self.credentials)
+        ports = WorkerPorts(catalog, open_source, Mounts(self.credentials))
         async with asyncio.timeout(60):
             return await run_import(spec.run_id, owner, ports, SETTINGS, stop=stop)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tests.support.local_storage import open_local
 from videovector_operator.catalog.postgres import PostgresCatalog
+from videovector_operator.imports.mounts import Mounts
 from videovector_operator.imports.run import WorkerPorts, run_import
 from videovector_operator.imports.settings import ImportSettings
 
@@ -34,7 +35,7 @@ async def work(run_id: str, owner: str) -> int:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     async with PostgresCatalog(os.environ["CATALOG_DSN"]) as catalog:
-        ports = WorkerPorts(catalog, open_local, Path(os.environ["CREDENTIALS"]))
+        ports = WorkerPorts(catalog, open_local, Mounts(Path(os.environ["CREDENTIALS"])))
         return int(await run_import(run_id, owner, ports, SETTINGS, stop=stop))
 
 

@@ -10,7 +10,6 @@ import socket
 import time
 import uuid
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import TextIO
 
@@ -32,18 +31,28 @@ def _open_catalog(settings: Settings) -> PostgresCatalog:
 
 async def run_import_worker(settings: Settings, run_id: str) -> int:
     """Work on one run until it has ended; returns the exit code of the process. SIGTERM gives the work back."""
+    from videovector_operator.imports.mounts import Mounts
     from videovector_operator.imports.run import WorkerPorts, run_import
     from videovector_operator.storage.endpoint_policy import EndpointPolicy
     from videovector_operator.storage.open import open_storage
-    from videovector_operator.storage.port import StorageOptions
+    from videovector_operator.storage.port import Pace, Source, Storage, StorageOptions
 
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    directory = settings.credentials_directory
+    directory, ca_bundle = settings.credentials_directory, settings.ca_bundle_file
+    mounts = Mounts(
+        Path(directory) if directory else None,
+        Path(ca_bundle) if ca_bundle else None,
+        settings.credentials_secret,
+    )
     async with _open_catalog(settings) as catalog:
-        options = StorageOptions(endpoints=EndpointPolicy(allow_loopback=settings.allow_loopback_endpoints))
-        ports = WorkerPorts(catalog, partial(open_storage, options=options), Path(directory) if directory else None)
+        endpoints = EndpointPolicy(allow_loopback=settings.allow_loopback_endpoints)
+
+        def open_paced(source: Source, pace: Pace) -> Storage:
+            return open_storage(source, StorageOptions(endpoints=endpoints, pace=pace))
+
+        ports = WorkerPorts(catalog, open_paced, mounts)
         return int(await run_import(run_id, _unique_owner(settings), ports, stop=stop))
 
 

@@ -17,6 +17,7 @@ from videovector_operator.errors import (
     StorageError,
     VideoVectorError,
 )
+from videovector_operator.storage.port import UNTRUSTED_CERTIFICATE
 
 _ARCHIVED_CODES = frozenset(("InvalidObjectState", "BlobArchived"))
 _BUCKET_CODES = frozenset(("NoSuchBucket", "ContainerNotFound"))
@@ -57,6 +58,11 @@ def is_source_gone(error: StorageError, *, listing: bool) -> bool:
     if listing:
         return isinstance(error, (NotFound, AccessDenied, Invalid))
     return error.code in _BUCKET_CODES
+
+
+def is_trust_broken(error: StorageError) -> bool:
+    """Whether the server's certificate is not trusted: another CA bundle may cure it, and it is no file's fault."""
+    return error.code == UNTRUSTED_CERTIFICATE
 
 
 def build_failure(path: str, error: StorageError | MediaError, bytes_read: int) -> FileResult:

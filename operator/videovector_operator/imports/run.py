@@ -9,7 +9,6 @@ import asyncio
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import structlog
 
@@ -20,6 +19,8 @@ from videovector_operator.errors import CatalogUnavailable, Stalled
 from videovector_operator.imports.claim import FilePipeline
 from videovector_operator.imports.exit_codes import ExitCode
 from videovector_operator.imports.inspect import Inspector
+from videovector_operator.imports.mounts import Mounts
+from videovector_operator.imports.pace import CatalogPace
 from videovector_operator.imports.patience import Backoff, Patience
 from videovector_operator.imports.problems import SourceOutage, SourceUnusable
 from videovector_operator.imports.run_catalog import RunCatalog
@@ -27,7 +28,7 @@ from videovector_operator.imports.scan import Scanner
 from videovector_operator.imports.settings import ImportSettings
 from videovector_operator.imports.source import ImportSource
 from videovector_operator.imports.watch import RunWatch
-from videovector_operator.storage.port import Source, Storage
+from videovector_operator.storage.port import Pace, Source, Storage
 
 _log = structlog.get_logger(__name__)
 _FIRST_IDLE_SECONDS = 0.02
@@ -35,11 +36,11 @@ _FIRST_IDLE_SECONDS = 0.02
 
 @dataclass(frozen=True, slots=True)
 class WorkerPorts:
-    """What a worker is given from outside. ``credentials_directory`` None = the ambient identity of the process."""
+    """What a worker is given from outside. ``open_storage`` opens a source whose requests all keep the given pace."""
 
     catalog: WorkerCatalog
-    open_storage: Callable[[Source], Storage]
-    credentials_directory: Path | None = None
+    open_storage: Callable[[Source, Pace], Storage]
+    mounts: Mounts = field(default_factory=Mounts)
     jitter: Callable[[], float] = field(default=random.random)
 
 
@@ -117,18 +118,19 @@ class ImportWorker:
     async def _import(self, run: RunSpec, control: RunControl) -> tuple[str, str] | None:
         """Import; what only the user can fix is returned as (reason, message)."""
         problem: tuple[str, str] | None = None
+        pace = CatalogPace(self._catalog, run.connector_id, self._patience, control.request_limit)
         try:
-            source = ImportSource(
+            source = await ImportSource.open(
                 run.source,
-                self._ports.open_storage,
-                self._ports.credentials_directory,
+                lambda source: self._ports.open_storage(source, pace),
+                self._ports.mounts,
                 self._settings,
                 self._ports.jitter,
             )
         except SourceUnusable as error:
             return Reason.SOURCE_UNUSABLE.value, error.message
         try:
-            await self._import_from(source, run, control)
+            await self._import_from(source, pace, run, control)
         except* SourceUnusable as group:
             problem = Reason.SOURCE_UNUSABLE.value, _first_message(group)
         except* Stalled as group:
@@ -137,7 +139,7 @@ class ImportWorker:
             await source.close()
         return problem
 
-    async def _import_from(self, source: ImportSource, run: RunSpec, control: RunControl) -> None:
+    async def _import_from(self, source: ImportSource, pace: CatalogPace, run: RunSpec, control: RunControl) -> None:
         watch = RunWatch(control)
         catalog = RunCatalog(
             self._catalog,
@@ -153,7 +155,8 @@ class ImportWorker:
         pipeline = FilePipeline(catalog, inspector, watch, self._settings, idle)
         try:
             async with asyncio.TaskGroup() as group:
-                others = [group.create_task(scanner.run()), group.create_task(self._beat(catalog, pipeline))]
+                beating = self._beat(catalog, pipeline, watch, pace)
+                others = [group.create_task(work) for work in (scanner.run(), pace.run(), beating)]
                 await pipeline.run()
                 for task in others:
                     task.cancel()
@@ -162,10 +165,11 @@ class ImportWorker:
             await self._leave(pipeline)
         await self._end(catalog, watch)
 
-    async def _beat(self, catalog: RunCatalog, pipeline: FilePipeline) -> None:
-        """Renew the leases, pass on the current file, and hear of cancellation."""
+    async def _beat(self, catalog: RunCatalog, pipeline: FilePipeline, watch: RunWatch, pace: CatalogPace) -> None:
+        """Renew the leases, pass on the current file, and hear of cancellation and of another limit of requests."""
         while True:
             await catalog.renew_leases(pipeline.current_file)
+            pace.set_limit(watch.control.request_limit)
             await asyncio.sleep(self._settings.heartbeat)
 
     async def _leave(self, pipeline: FilePipeline) -> None:

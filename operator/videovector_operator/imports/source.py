@@ -1,66 +1,32 @@
-"""The run's source, opened: where the files are (from the run's spec) and as whom they are read (from the mounted Secret).
+"""The run's source, opened: where the files are (from the run's spec), as whom they are read and whom to trust (`mounts`).
 
 The one place that tells a file's trouble from the source's: while nothing of the source can be read, readers wait here,
-and no file fails for it. Credentials are read again from the directory when they are refused, so that a rotated Secret
-needs no restart. Secrets stay inside `StaticCredentials`.
+and no file fails for it. What is mounted is read again when credentials are refused or the server's certificate is not
+trusted, so that a rotated Secret or CA bundle needs no restart.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import replace
-from pathlib import Path
+from typing import Self
 
 import structlog
 
 from videovector_operator.core.records import JsonValue
+from videovector_operator.core.retry import LONGEST_RETRY_AFTER_SECONDS
+from videovector_operator.core.sources import Source
 from videovector_operator.errors import AccessDenied, InvalidCredentials, StorageError, Throttled, Unavailable
+from videovector_operator.imports.mounts import Mounts, read_base, read_source
 from videovector_operator.imports.patience import Backoff
-from videovector_operator.imports.problems import SourceOutage, SourceUnusable, is_source_gone
+from videovector_operator.imports.problems import SourceOutage, SourceUnusable, is_source_gone, is_trust_broken
 from videovector_operator.imports.settings import ImportSettings
-from videovector_operator.storage.port import ListPage, S3Source, Source, StaticCredentials, Storage
+from videovector_operator.storage.port import ListPage, Storage
 
 _log = structlog.get_logger(__name__)
-_SECRET_LIMIT_BYTES = 64 * 1024
-_CREDENTIALS_POLL_SECONDS = 1.0
+_MOUNTS_POLL_SECONDS = 1.0
 _PROOF_READS = 100
 """Answers to others since a refusal, more than could have been on their way: the credentials are good."""
-_MOST_THROTTLES = 60
-"""Of one file's reads; each waits as long as the store asks."""
-
-
-def parse_source(spec: Mapping[str, JsonValue]) -> S3Source:
-    """Read the provider's block of a run's spec. Raises SourceUnusable when this version does not know it."""
-    provider = spec.get("provider", "s3")
-    bucket, region, endpoint = spec.get("bucket"), spec.get("region"), spec.get("endpoint")
-    if provider != "s3" or not isinstance(bucket, str) or not isinstance(region, str):
-        raise SourceUnusable(
-            f"This version of the worker cannot read from provider {provider!r}: upgrade the worker image"
-        )
-    return S3Source(
-        bucket=bucket,
-        region=region,
-        endpoint=endpoint if isinstance(endpoint, str) and endpoint else None,
-        force_path_style=spec.get("forcePathStyle") is True,
-    )
-
-
-def read_credentials(directory: Path) -> StaticCredentials:
-    """Read a mounted Secret. Raises SourceUnusable that names the missing key, never a value."""
-    values: dict[str, str] = {}
-    for name in ("accessKeyId", "secretAccessKey", "sessionToken"):
-        try:
-            with (directory / name).open("rb") as file:
-                values[name] = file.read(_SECRET_LIMIT_BYTES).decode().strip()
-        except FileNotFoundError:
-            continue
-        except (OSError, UnicodeDecodeError):
-            raise SourceUnusable(f"Key {name} of the Connector's Secret cannot be read as text") from None
-    for name in ("accessKeyId", "secretAccessKey"):
-        if not values.get(name):
-            raise SourceUnusable(f"The Connector's Secret has no key {name}, or it is empty: add it to the Secret")
-    return StaticCredentials(values["accessKeyId"], values["secretAccessKey"], values.get("sessionToken") or None)
 
 
 class Suspicion:
@@ -90,28 +56,45 @@ class Suspicion:
 
 
 class ImportSource:
-    """One source for all tasks of a worker. ``credentials_directory`` None = the ambient identity of the process."""
+    """One source for all tasks of a worker; made by `open`."""
 
     def __init__(
         self,
-        spec: Mapping[str, JsonValue],
+        base: Source,
         open_storage: Callable[[Source], Storage],
-        credentials_directory: Path | None,
+        mounts: Mounts,
         settings: ImportSettings,
         jitter: Callable[[], float],
     ) -> None:
-        self._base = parse_source(spec)
+        self._base = base
         self._open_storage = open_storage
-        self._directory = credentials_directory
+        self._mounts = mounts
         self._settings = settings
         self._jitter = jitter
-        self._source = self._load()
+        self._source = read_source(base, mounts)
         self._storage = open_storage(self._source)
         self._renewing = asyncio.Lock()
         self._retired: list[Storage] = []
         self._has_answered = False
         self._reads = 0
         self._trouble_since: float | None = None
+
+    @classmethod
+    async def open(
+        cls,
+        spec: Mapping[str, JsonValue],
+        open_storage: Callable[[Source], Storage],
+        mounts: Mounts,
+        settings: ImportSettings,
+        jitter: Callable[[], float],
+    ) -> Self:
+        """Open what a run's spec names. A Secret that is just being written again is waited for. Raises SourceUnusable."""
+        base = read_base(spec)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + settings.credentials_wait
+        while mounts.is_waiting and loop.time() < deadline:  # noqa: ASYNC110 - a mount tells nobody that it has changed
+            await asyncio.sleep(_MOUNTS_POLL_SECONDS)
+        return cls(base, open_storage, mounts, settings, jitter)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -125,7 +108,7 @@ class ImportSource:
         """
         backoff = Backoff(self._jitter)
         suspicion = Suspicion(self._settings, self._reads)
-        throttles = 0
+        throttled_since: float | None = None
         while True:
             storage = self._storage
             try:
@@ -133,9 +116,11 @@ class ImportSource:
             except InvalidCredentials as error:
                 await self._renew(storage, error)
             except Throttled as error:
-                # The store asks everybody to wait: that says nothing about this file, and more requests would not help.
-                throttles += 1
-                if throttles > _MOST_THROTTLES:
+                # The store asks everybody to wait: that says nothing about this file, unless it alone is refused for as long
+                # as an outage may take.
+                now = asyncio.get_running_loop().time()
+                throttled_since = now if throttled_since is None else throttled_since
+                if now - throttled_since >= self._settings.source_outage:
                     raise
                 await self._pause(backoff, error)
             except Unavailable as error:
@@ -143,6 +128,9 @@ class ImportSource:
                     raise
                 await self._pause(backoff, error)
             except StorageError as error:
+                if is_trust_broken(error):
+                    await self._renew(storage, error, of_all=True)
+                    continue
                 self._raise_if_gone(error, listing=False)
                 self._note_answer(reads=1)
                 raise
@@ -165,19 +153,17 @@ class ImportSource:
                     yield page
                     start_after = page.last_key
             except InvalidCredentials as error:
-                await self._renew(storage, error, listing=True)
+                await self._renew(storage, error, of_all=True)
             except (Throttled, Unavailable) as error:
                 await self._pause(backoff, error)
             except StorageError as error:
+                if is_trust_broken(error):
+                    await self._renew(storage, error, of_all=True)
+                    continue
                 self._raise_if_gone(error, listing=True)
                 raise
             else:
                 return
-
-    def _load(self) -> S3Source:
-        if self._directory is None:
-            return self._base
-        return replace(self._base, credentials=read_credentials(self._directory))
 
     def _note_answer(self, *, reads: int = 0) -> None:
         self._has_answered = True
@@ -206,13 +192,14 @@ class ImportSource:
         if outage >= self._settings.source_outage:
             raise SourceOutage(f"{error.message} (for {outage:.0f} s)") from error
         pause = backoff.next_pause()
-        await asyncio.sleep(max(pause, error.retry_after) if isinstance(error, Throttled) else pause)
+        asked = min(error.retry_after, LONGEST_RETRY_AFTER_SECONDS) if isinstance(error, Throttled) else 0.0
+        await asyncio.sleep(max(pause, asked))
 
-    async def _renew(self, refused: Storage, error: InvalidCredentials, *, listing: bool = False) -> None:
-        """Open the source with other credentials than the refused ones. Raises SourceUnusable when there are none.
+    async def _renew(self, refused: Storage, error: StorageError, *, of_all: bool = False) -> None:
+        """Open the source with what is mounted by now instead of what was refused. Raises SourceUnusable when that is no other.
 
-        Credentials that worked before are being rotated: the mounted Secret follows within a minute or two. While they go
-        on working for others, it is this file that is refused (a proxy that rewrites odd keys breaks their signatures):
+        What worked before is being rotated: the mount follows within a minute or two. ``of_all`` False = while the credentials
+        go on working for others, it is this file that is refused (a proxy that rewrites odd keys breaks their signatures):
         AccessDenied.
         """
         before = self._reads
@@ -221,15 +208,26 @@ class ImportSource:
                 return
             loop = asyncio.get_running_loop()
             deadline = loop.time() + (self._settings.credentials_wait if self._has_answered else 0.0)
-            while (found := self._load()) == self._source:
-                if not listing and self._reads - before >= _PROOF_READS:
+            while (found := self._read_mounts(error)) == self._source or isinstance(found, SourceUnusable):
+                is_alone = not of_all and not isinstance(found, SourceUnusable)
+                if is_alone and self._reads - before >= _PROOF_READS:
                     raise AccessDenied(error.message, error.code) from error
                 if loop.time() >= deadline:
-                    if not listing and await self._can_be_listed():
+                    if is_alone and await self._can_be_listed():
                         raise AccessDenied(error.message, error.code) from error
-                    raise SourceUnusable(error.message) from error
-                await asyncio.sleep(_CREDENTIALS_POLL_SECONDS)
-            _log.info("the credentials were renewed from the mounted Secret")
+                    raise found if isinstance(found, SourceUnusable) else SourceUnusable(error.message) from error
+                await asyncio.sleep(_MOUNTS_POLL_SECONDS)
+            _log.info("credentials or CA bundle were renewed from what is mounted")
             # Others still read with the old one; they fail over by themselves.
             self._retired.append(refused)
             self._source, self._storage = found, self._open_storage(found)
+
+    def _read_mounts(self, refusal: StorageError) -> Source | SourceUnusable:
+        """What is mounted now, or why it cannot be used: a Secret that is half written is in the middle of a change."""
+        try:
+            return read_source(self._base, self._mounts)
+        except SourceUnusable as error:
+            _log.warning(
+                "refused, and what is mounted cannot be used yet", refusal=refusal.message, error=error.message
+            )
+            return error

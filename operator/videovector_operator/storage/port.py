@@ -17,6 +17,7 @@ from videovector_operator.core.sources import AzureSource, GcsSource, S3Source, 
 from videovector_operator.storage.endpoint_policy import EndpointPolicy, NameService
 
 __all__ = [
+    "UNTRUSTED_CERTIFICATE",
     "AccessReport",
     "Action",
     "AzureSource",
@@ -32,6 +33,10 @@ __all__ = [
     "StorageOptions",
     "Verdict",
 ]
+
+
+UNTRUSTED_CERTIFICATE = "UntrustedCertificate"
+"""Code of the Invalid that says that the server's certificate is not trusted: the only one that is no provider's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,10 +20,12 @@ from typing_extensions import override
 
 from videovector_operator.errors import Invalid, StorageError, Unavailable
 from videovector_operator.storage.endpoint_policy import EndpointPolicy, NameService
+from videovector_operator.storage.port import UNTRUSTED_CERTIFICATE
 
 _LONGEST_SKIP = 64 * 1024 * 1024
 _REACH = "Check that the endpoint can be reached from the cluster"
 _CHUNK = 256 * 1024
+_UNTRUSTED = (aiohttp.ClientConnectorCertificateError, ssl.SSLCertVerificationError)
 _SHORTEST_SECRET = 4
 """Shorter test keys would blot out ordinary words."""
 
@@ -150,12 +152,13 @@ async def _drop(stream: aiohttp.StreamReader, count: int) -> None:
 def build_transport_error(action: str, place: Place, error: Exception) -> StorageError:
     """Say for people why no usable answer came. Only what no retry can cure is Invalid."""
     kind, text = _judge(place, error)
-    return kind(f"Cannot {action} in {place.label} at {place.endpoint}: {text}")
+    code = UNTRUSTED_CERTIFICATE if isinstance(error, _UNTRUSTED) else ""
+    return kind(f"Cannot {action} in {place.label} at {place.endpoint}: {text}", code)
 
 
 def _judge(place: Place, error: Exception) -> tuple[type[StorageError], str]:
     match error:
-        case aiohttp.ClientConnectorCertificateError() | ssl.SSLCertVerificationError():
+        case _ if isinstance(error, _UNTRUSTED):
             verdict: tuple[type[StorageError], str] = (
                 Invalid,
                 "the server's certificate is not trusted. Check the endpoint's host name, or name its authority in caBundleRef",

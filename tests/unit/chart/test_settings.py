@@ -17,6 +17,8 @@ NOT_VALUES = {
     "pod_namespace": "the downward API",
     "worker_name": "the operator sets it in worker pods",
     "credentials_directory": "the operator sets it in worker pods",
+    "credentials_secret": "the operator sets it in worker pods",
+    "ca_bundle_file": "the operator sets it in worker pods",
     "catalog_dsn": "a Secret",
     "catalog_worker_dsn": "a Secret",
 }

@@ -22,7 +22,7 @@ from videovector_operator.errors import (
     Unavailable,
 )
 from videovector_operator.imports.exit_codes import ExitCode
-from videovector_operator.storage.port import ListPage, S3Source
+from videovector_operator.storage.port import ListPage
 
 
 async def test_files_are_imported_failed_and_skipped_each_with_its_reason() -> None:
@@ -170,32 +170,6 @@ async def test_a_missing_key_in_the_secret_is_named(tmp_path: Path) -> None:
     assert world.catalog.ending is not None
     assert "secretAccessKey" in world.catalog.ending.message
     assert "AKIA123" not in world.catalog.ending.message
-
-
-async def test_rotated_credentials_are_read_again_and_no_file_is_lost(tmp_path: Path) -> None:
-    world = World()
-    keys = world.fill(20)
-    world.credentials = tmp_path
-    (tmp_path / "accessKeyId").write_text("old")
-    (tmp_path / "secretAccessKey").write_text("secret\n")
-    real_read, rotated = world.bucket.read_range, False
-
-    async def read(key: str, start: int, length: int, *, fingerprint: str | None = None) -> bytes:
-        nonlocal rotated
-        newest = world.opened[-1]
-        assert isinstance(newest, S3Source)
-        assert newest.credentials is not None
-        if key == keys[10] and not rotated:
-            rotated = True
-            (tmp_path / "accessKeyId").write_text("new")
-        if rotated and newest.credentials.access_key_id == "old":
-            raise InvalidCredentials("expired", "ExpiredToken")
-        return await real_read(key, start, length, fingerprint=fingerprint)
-
-    world.bucket.read_range = read  # type: ignore[method-assign]  # refusal depends on who asks
-    assert await world.run() is ExitCode.OK
-    assert len(world.opened) == 2
-    assert {world.catalog.outcome(key) for key in keys} == {("imported", "")}
 
 
 async def test_a_bad_pattern_fails_the_run() -> None:

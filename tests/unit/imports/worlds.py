@@ -10,10 +10,11 @@ from tests.support.worker_catalog import MemoryWorkerCatalog
 from tools.sample_media import iterate_small
 from videovector_operator.core.records import RunSpec
 from videovector_operator.imports.exit_codes import ExitCode
+from videovector_operator.imports.mounts import Mounts
 from videovector_operator.imports.run import WorkerPorts, run_import
 from videovector_operator.imports.settings import ImportSettings
 from videovector_operator.storage.fake import FakeStorage
-from videovector_operator.storage.port import Source, Storage
+from videovector_operator.storage.port import Pace, Source, Storage
 
 SPEC = RunSpec(
     run_id="job_1",
@@ -41,6 +42,16 @@ QUICK = ImportSettings(
 )
 
 
+class Opening:
+    """One opening of a bucket: what was opened twice is two storages."""
+
+    def __init__(self, bucket: FakeStorage) -> None:
+        self._bucket = bucket
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._bucket, name)
+
+
 class World:
     """One run, one bucket. ``opened`` records the sources that were opened."""
 
@@ -50,6 +61,7 @@ class World:
         self.settings = settings
         self.opened: list[Source] = []
         self.credentials: Path | None = None
+        self.ca_bundle: Path | None = None
         self.stop = asyncio.Event()
 
     def fill(self, count: int) -> list[str]:
@@ -59,13 +71,14 @@ class World:
             self.bucket.put(key, data)
         return list(files)
 
-    def open(self, source: Source) -> Storage:
+    def open(self, source: Source, pace: Pace) -> Storage:
         self.opened.append(source)
+        self.pace = pace
         self.bucket.closed = False
-        return self.bucket
+        return Opening(self.bucket)  # type: ignore[return-value]  # delegates everything
 
     async def run(self, owner: str = "w1", **changes: float) -> ExitCode:
-        ports = WorkerPorts(self.catalog, self.open, self.credentials, lambda: 0.5)
+        ports = WorkerPorts(self.catalog, self.open, Mounts(self.credentials, self.ca_bundle), lambda: 0.5)
         settings = replace(self.settings, **changes) if changes else self.settings  # type: ignore[arg-type]  # names are checked by replace
         async with asyncio.timeout(30):
             return await run_import("job_1", owner, ports, settings, stop=self.stop)

@@ -29,12 +29,11 @@ from pathlib import Path
 from typing import Any
 
 import av
-import boto3
 import psycopg
-from botocore.config import Config
 
 from tools.sample_media import iterate_small
 from tools.testservers import PostgresServer, VersityGateway
+from tools.testservers.clients import s3_client_of
 from videovector_operator.catalog.migrate import migrate
 from videovector_operator.catalog.postgres import PostgresCatalog
 from videovector_operator.core.records import RunSpec
@@ -67,14 +66,7 @@ def running_servers() -> Iterator[Servers]:
 
 
 def open_boto3(servers: Servers) -> Any:
-    return boto3.client(
-        "s3",
-        endpoint_url=servers.endpoint,
-        region_name="us-east-1",
-        aws_access_key_id=servers.access_key,
-        aws_secret_access_key=servers.secret_key,
-        config=Config(s3={"addressing_style": "path"}),
-    )
+    return s3_client_of(servers.endpoint, servers.access_key, servers.secret_key)
 
 
 def upload(servers: Servers, files: int) -> None:

@@ -11,10 +11,8 @@ import asyncio
 import time
 from collections.abc import Callable
 
-import boto3
-from botocore.config import Config
-
 from benchmarks.canned_s3 import PAGE_KEYS, canned_s3
+from tools.testservers.clients import s3_client_of
 from videovector_operator.storage.endpoint_policy import EndpointPolicy
 from videovector_operator.storage.port import S3Source, StaticCredentials, StorageOptions
 from videovector_operator.storage.s3 import S3Storage
@@ -35,14 +33,7 @@ def list_with_ours(endpoint: str) -> int:
 
 
 def list_with_boto3(endpoint: str) -> int:
-    client = boto3.client(
-        "s3",
-        endpoint_url=endpoint,
-        region_name="us-east-1",
-        aws_access_key_id="id",
-        aws_secret_access_key="secret",
-        config=Config(s3={"addressing_style": "path"}),
-    )
+    client = s3_client_of(endpoint, "id", "secret")
     count = 0
     for page in client.get_paginator("list_objects_v2").paginate(Bucket="media"):
         count += len([(each["Key"], each["Size"], each["ETag"], each["LastModified"]) for each in page["Contents"]])

@@ -20,14 +20,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import boto3
-from botocore.config import Config
 from kubernetes.aio import config as kube_config
 from kubernetes.aio.client.api_client import ApiClient
 from kubernetes.aio.client.configuration import Configuration
 
 from tests.support.operator_process import ROOT, OperatorProcess
 from tools.devcluster.cluster import Cluster, Mode
+from tools.testservers.clients import s3_client
 from tools.testservers.postgres import PostgresServer
 from tools.testservers.versitygw import VersityGateway
 from videovector_operator.api.crd_files import render_crds
@@ -252,14 +251,7 @@ async def _measure(
 
 
 def _prepare_bucket(gateway: VersityGateway) -> None:
-    client = boto3.client(
-        "s3",
-        endpoint_url=gateway.endpoint,
-        aws_access_key_id=gateway.access_key,
-        aws_secret_access_key=gateway.secret_key,
-        region_name="us-east-1",
-        config=Config(s3={"addressing_style": "path"}),
-    )
+    client = s3_client(gateway)
     client.create_bucket(Bucket=BUCKET)
     for number in range(12):
         client.put_object(Bucket=BUCKET, Key=f"clip-{number}.mp4", Body=b"x" * 100)

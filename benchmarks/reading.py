@@ -11,12 +11,9 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
-
-import boto3
-from botocore.config import Config
 
 from benchmarks.canned_s3 import RANGE_BYTES, canned_s3
+from tools.testservers.clients import s3_client_of
 from videovector_operator.storage.endpoint_policy import EndpointPolicy
 from videovector_operator.storage.port import S3Source, StaticCredentials, StorageOptions
 from videovector_operator.storage.s3 import S3Storage
@@ -40,14 +37,7 @@ def read_with_ours(endpoint: str, reads: int) -> None:
 
 
 def read_with_boto3(endpoint: str, reads: int, threads: int) -> None:
-    client: Any = boto3.client(
-        "s3",
-        endpoint_url=endpoint,
-        region_name="us-east-1",
-        aws_access_key_id="id",
-        aws_secret_access_key="secret",
-        config=Config(s3={"addressing_style": "path"}, max_pool_connections=threads),
-    )
+    client = s3_client_of(endpoint, "id", "secret", connections=threads)
 
     def read(number: int) -> None:
         key = f"videos/clip {number}.mp4"

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import boto3
 import pytest
-from botocore.config import Config
 
 from tests.support.crds import ensure_crds
 from tests.support.operator_process import OperatorProcess
 from tests.support.world import World
 from tools.devcluster.fixtures import DevCluster
 from tools.testservers import PostgresServer, VersityGateway
+from tools.testservers.clients import s3_client
 from videovector_operator.catalog.migrate import migrate
 
 BUCKET = "media"
@@ -45,14 +44,7 @@ def gateway() -> Iterator[VersityGateway]:
 
 @pytest.fixture(scope="session")
 def s3(gateway: VersityGateway):
-    client = boto3.client(
-        "s3",
-        endpoint_url=gateway.endpoint,
-        aws_access_key_id=gateway.access_key,
-        aws_secret_access_key=gateway.secret_key,
-        region_name="us-east-1",
-        config=Config(s3={"addressing_style": "path"}),
-    )
+    client = s3_client(gateway)
     client.create_bucket(Bucket=BUCKET)
     yield client
     client.close()

@@ -20,6 +20,7 @@ from tests.support.operator_process import OperatorProcess
 from tools.devcluster import build
 from tools.devcluster.cluster import Cluster, Mode
 from tools.testservers import PostgresServer, VersityGateway
+from tools.testservers.clients import s3_client
 from videovector_operator.api.kinds import KINDS
 from videovector_operator.catalog.migrate import migrate
 
@@ -242,15 +243,7 @@ def _kubeconfig_of_account(chart: Chart, cluster: Cluster, directory: Path) -> P
 
 
 def _make_bucket(s3: VersityGateway) -> None:
-    import boto3
-
-    client = boto3.client(
-        "s3",
-        endpoint_url=s3.endpoint,
-        region_name="us-east-1",
-        aws_access_key_id=s3.access_key,
-        aws_secret_access_key=s3.secret_key,
-    )
+    client = s3_client(s3)
     client.create_bucket(Bucket="media")
     client.put_object(Bucket="media", Key="a.mp4", Body=b"not really")
 

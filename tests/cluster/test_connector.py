@@ -9,6 +9,7 @@ import pytest
 from tests.support.operator_process import OperatorProcess, free_port
 from tests.support.world import StateRecorder, World, condition, is_ready, is_stalled
 from tools.testservers import VersityGateway
+from tools.testservers.clients import s3_client
 
 
 def test_a_good_connector_is_ready_with_permissions_and_a_sample(
@@ -112,19 +113,7 @@ def test_an_unreachable_endpoint_is_retried_until_it_answers(
     assert condition(body, "Ready")["reason"] == "StorageUnavailable"
     assert condition(body, "Stalled") == {}
     with VersityGateway("cluster-tests-late-s3", port) as late:
-        import boto3
-        from botocore.config import Config
-
-        client = boto3.client(
-            "s3",
-            endpoint_url=late.endpoint,
-            aws_access_key_id=late.access_key,
-            aws_secret_access_key=late.secret_key,
-            region_name="us-east-1",
-            config=Config(s3={"addressing_style": "path"}),
-        )
-        client.create_bucket(Bucket="media")
-        client.close()
+        s3_client(late).create_bucket(Bucket="media")
         world.wait("Connector", "late", is_ready, seconds=60)
 
 

@@ -18,12 +18,17 @@ def s3_client(gateway: VersityGateway, *, endpoint: str = "") -> Any:  # boto3 h
     return s3_client_of(endpoint or gateway.endpoint, gateway.access_key, gateway.secret_key)
 
 
-def s3_client_of(endpoint: str, access_key: str, secret_key: str) -> Any:
-    """The same for any S3 server that is addressed by path."""
+def s3_client_of(endpoint: str, access_key: str, secret_key: str, *, attempts: int = 1, connections: int = 10) -> Any:
+    """The same for any S3 server that is addressed by path, with more attempts or connections if need be."""
     import boto3
     from botocore.config import Config
 
-    options = Config(signature_version="s3v4", s3={"addressing_style": "path"}, retries={"total_max_attempts": 1})
+    options = Config(
+        signature_version="s3v4",
+        s3={"addressing_style": "path"},
+        retries={"total_max_attempts": attempts, "mode": "standard"},
+        max_pool_connections=connections,
+    )
     return boto3.client(
         "s3",
         endpoint_url=endpoint,
@@ -46,10 +51,10 @@ def gcs_client(server: FakeGcsServer, *, endpoint: str = "") -> Any:
     return storage.Client(project=server.project, credentials=credentials, client_options=options)
 
 
-def azure_client(server: AzuriteServer, *, endpoint: str = "") -> Any:
-    """Microsoft's client with the account's key that does not retry."""
+def azure_client(server: AzuriteServer, *, endpoint: str = "", **options: Any) -> Any:
+    """Microsoft's client with the account's key that does not retry; ``options`` as BlobServiceClient takes them."""
     from azure.storage.blob import BlobServiceClient
 
     trust: dict[str, Any] = {"connection_verify": str(server.authority.certificate)} if server.tls else {}
     key = {"account_name": server.account, "account_key": server.account_key}
-    return BlobServiceClient(endpoint or server.endpoint, credential=key, retry_total=0, **trust)
+    return BlobServiceClient(endpoint or server.endpoint, credential=key, **{"retry_total": 0, **trust, **options})

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tools.demo.errors import DemoError
 from tools.demo.programs import Kube
-from tools.demo.site import NAMESPACE, SYSTEM_NAMESPACE
+from tools.demo.site import NAMESPACE
 from tools.devcluster.layout import REPOSITORY
 
 _NAME = "kubectl-videovector"
@@ -36,7 +36,7 @@ def run_plugin(kube: Kube, plugin: Path, *arguments: str) -> str:
 
     Exit code 1 is an answer: something that was asked about is not as it should be.
     """
-    options = ["-n", NAMESPACE, "--operator-namespace", SYSTEM_NAMESPACE]
+    options = ["-n", NAMESPACE]
     options += ["--context", kube.context] if kube.context else []
     folders = [str(plugin.parent), *([str(Path(kube.kubectl).parent)] if "/" in kube.kubectl else [])]
     environment = {**os.environ, "PATH": os.pathsep.join((*folders, os.environ["PATH"]))}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from tools.demo.console import console
@@ -19,7 +20,7 @@ def print_objects(kube: Kube) -> None:
 
 def print_plugin(kube: Kube, plugin: Path, *arguments: str) -> None:
     """Print a command of the plugin and what it says; files that failed are no failure of the demo."""
-    console.rule(f"kubectl videovector {' '.join(arguments)}", align="left")
+    console.rule(f"kubectl videovector {shlex.join(arguments)}", align="left")
     print(run_plugin(kube, plugin, *arguments), flush=True)
 
 

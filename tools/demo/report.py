@@ -34,15 +34,16 @@ def print_next(kube: Kube, plugin: Path, job: Json) -> None:
     folders = dict.fromkeys((str(plugin.parent), *([str(Path(program).parent)] if "/" in program else [])))
     print(f"  export PATH={':'.join(folders)}:$PATH")
     program = "kubectl"
-    kubectl = program + (f" --context={kube.context}" if kube.context else "")
+    context = f" --context={kube.context}" if kube.context else ""
+    kubectl = f"{program}{context}"
     here = f"{kubectl} -n {NAMESPACE}"
     system = f"{kubectl} -n {SYSTEM_NAMESPACE}"
     deployment = f"deploy/{RELEASE}"
     lines = (
         ("the whole story of the import", f"{here} describe importjob {name}"),
-        ("every file of the import", f"{here} videovector files {name}"),
-        ("what is in the bucket", f"{here} videovector browse media"),
-        ("everything at a glance", f"{here} videovector status"),
+        ("every file of the import", f"kubectl videovector files {name} -n {NAMESPACE}{context}"),
+        ("what is in the bucket", f"kubectl videovector browse media -n {NAMESPACE}{context}"),
+        ("everything at a glance", f"kubectl videovector status -n {NAMESPACE}{context}"),
         ("what the workers said", f"{here} logs -l videovector.io/run-id={run}"),
         ("what the operator says", f"{system} logs {deployment} -f"),
         ("what happened, in order", f"{here} get events --sort-by=.lastTimestamp"),

@@ -15,13 +15,13 @@ from videovector_operator.api.v1alpha1.connector import Connector
 from videovector_operator.api.v1alpha1.importjob import ImportJob
 from videovector_operator.api.v1alpha1.index import Index
 from videovector_operator.core import names
+from videovector_operator.core.pod_access import PodAccess, build_access
 
 FATAL_EXIT_CODE = 42
 """A worker's exit code for "only the user can fix this": the Job fails at once instead of trying again."""
 STOPPED_EXIT_CODES = (75, 143)
 """Exit codes of a worker that was asked to stop (by itself, or by SIGTERM before it could answer): a pause or a drained node
 is no failure, and must not use up the Job's backoffLimit."""
-CREDENTIALS_DIRECTORY = "/var/run/videovector/credentials"
 FIRST_ATTEMPT = 1
 DSN_KEY = "dsn"
 _WORKER = "worker"
@@ -76,8 +76,7 @@ def build_import_job(job: ImportJob, connector: Connector, template: WorkerTempl
     run_id = names.import_run_id(meta.uid)
     name = names.import_job_name(meta.uid, FIRST_ATTEMPT)
     labels = build_labels("ImportJob", meta.name, run_id)
-    secret = connector.spec.credentials_secret_ref.name if connector.spec.credentials_secret_ref else None
-    pod = _build_pod_template(labels, (run_id, name), secret, template)
+    pod = _build_pod_template(labels, (run_id, name), build_access(connector.spec), template)
     spec: Json = {
         "suspend": True,
         "parallelism": job.spec.parallelism,
@@ -119,16 +118,11 @@ def _build_failure_policy() -> Json:
 
 
 def _build_pod_template(
-    labels: Mapping[str, str], run: tuple[str, str], secret: str | None, template: WorkerTemplate
+    labels: Mapping[str, str], run: tuple[str, str], access: PodAccess, template: WorkerTemplate
 ) -> Json:
-    volumes: list[Json] = [{"name": "tmp", "emptyDir": {"sizeLimit": "256Mi"}}]
-    mounts: list[Json] = [{"name": "tmp", "mountPath": "/tmp"}]  # noqa: S108 - the pod's own emptyDir
-    if secret is not None:
-        volumes.append({"name": "credentials", "secret": {"secretName": secret, "defaultMode": 0o440}})
-        mounts.append({"name": "credentials", "mountPath": CREDENTIALS_DIRECTORY, "readOnly": True})
     spec: Json = {
         "restartPolicy": "Never",
-        "serviceAccountName": template.service_account,
+        "serviceAccountName": access.service_account or template.service_account,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": 20,
@@ -139,15 +133,15 @@ def _build_pod_template(
             "fsGroup": 10001,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
-        "containers": [_build_container(run, mounts, has_secret=secret is not None, template=template)],
-        "volumes": volumes,
+        "containers": [_build_container(run, access, template)],
+        "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": "256Mi"}}, *access.volumes],
     }
     if template.image_pull_secrets:
         spec["imagePullSecrets"] = [{"name": name} for name in template.image_pull_secrets]
-    return {"metadata": {"labels": dict(labels)}, "spec": spec}
+    return {"metadata": {"labels": {**labels, **access.labels}}, "spec": spec}
 
 
-def _build_container(run: tuple[str, str], mounts: list[Json], *, has_secret: bool, template: WorkerTemplate) -> Json:
+def _build_container(run: tuple[str, str], access: PodAccess, template: WorkerTemplate) -> Json:
     run_id, job_name = run
     env: list[Json] = [
         {
@@ -155,9 +149,8 @@ def _build_container(run: tuple[str, str], mounts: list[Json], *, has_secret: bo
             "valueFrom": {"secretKeyRef": {"name": names.catalog_secret_name(job_name), "key": DSN_KEY}},
         },
         {"name": "VIDEOVECTOR_WORKER_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+        *access.env,
     ]
-    if has_secret:
-        env.append({"name": "VIDEOVECTOR_CREDENTIALS_DIRECTORY", "value": CREDENTIALS_DIRECTORY})
     env.extend({"name": name, "value": value} for name, value in sorted(template.env.items()))
     return {
         "name": _WORKER,
@@ -166,7 +159,7 @@ def _build_container(run: tuple[str, str], mounts: list[Json], *, has_secret: bo
         "args": ["worker", "import", "--run", run_id],
         "env": env,
         "resources": dict(template.resources),
-        "volumeMounts": mounts,
+        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}, *access.mounts],  # noqa: S108 - the pod's own emptyDir
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "securityContext": {
             "allowPrivilegeEscalation": False,

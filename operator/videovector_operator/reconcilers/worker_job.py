@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +12,7 @@ from videovector_operator.core import children, names
 from videovector_operator.core.diagnosis import diagnose_pods
 from videovector_operator.core.import_seen import ChildJob
 from videovector_operator.core.keys import ObjectKey
+from videovector_operator.core.pod_access import mounted_objects
 from videovector_operator.reconcilers.run_entries import is_over
 
 Json = dict[str, Any]
@@ -57,11 +57,12 @@ class WorkerJobs:
         return diagnose_pods(sorted(pods, key=lambda pod: str(pod["metadata"].get("creationTimestamp"))))
 
     async def _observe_missing(self, body: Json) -> str:
-        """Name a Secret that the pods mount and that is not there: the kubelet waits for it and says so in Events only."""
-        for name in _mounted_secrets(body):
-            key = ObjectKey("Secret", body["metadata"]["namespace"], name)
+        """Name an object that the pods mount and that is not there: the kubelet waits for it and says so in Events only."""
+        pod = (body.get("spec") or {}).get("template", {}).get("spec") or {}
+        for kind, name in dict.fromkeys(mounted_objects(pod)):
+            key = ObjectKey(kind, body["metadata"]["namespace"], name)
             if self.cluster.peek(key) is None and await self.cluster.get_live(key) is None:
-                return f"Secret {name!r}, which the pods mount, is not there; create it again, and they start"
+                return f"{kind} {name!r}, which the pods mount, is not there; create it again, and they start"
         return ""
 
     async def ensure(self, job: ImportJob, connector: Connector) -> str:
@@ -107,13 +108,6 @@ def child_key(job: ImportJob) -> ObjectKey:
 def _is_owned(body: Json, job: ImportJob) -> bool:
     owners = body["metadata"].get("ownerReferences") or ()
     return any(owner.get("uid") == job.metadata.uid for owner in owners)
-
-
-def _mounted_secrets(body: Json) -> Iterator[str]:
-    for volume in (body.get("spec") or {}).get("template", {}).get("spec", {}).get("volumes") or ():
-        secret = volume.get("secret") or {}
-        if secret.get("secretName") and not secret.get("optional"):
-            yield secret["secretName"]
 
 
 def _parse(body: Json) -> ChildJob:

@@ -71,7 +71,9 @@ def test_pods_are_restricted_and_hold_no_kubernetes_credentials(name: str) -> No
         assert security["readOnlyRootFilesystem"] is True
         assert security["capabilities"] == {"drop": ["ALL"]}
     kinds = {key for volume in pod["volumes"] for key in volume if key != "name"}
-    assert kinds <= {"emptyDir", "secret"}
+    assert kinds <= {"emptyDir", "projected"}
+    for volume in pod["volumes"]:
+        assert all(set(source) == {"secret"} for source in volume.get("projected", {}).get("sources", ()))
 
 
 def test_the_job_is_a_work_queue_that_starts_suspended() -> None:

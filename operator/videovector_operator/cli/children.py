@@ -22,12 +22,18 @@ _LOG_LINE = re.compile(r"^[EWIF]\d{4} [^\]]*\] ?")
 
 
 class Child:
-    """A program whose standard output says when it is ready. Used as a context."""
+    """A program whose standard output says when it is ready. Used as a context.
 
-    def __init__(self, command: Sequence[str], ready: re.Pattern[str], seconds: float) -> None:
+    It has ``seconds`` to get ready, and ``patience`` seconds to end when it is told to.
+    """
+
+    def __init__(
+        self, command: Sequence[str], ready: re.Pattern[str], seconds: float, *, patience: float = _END_SECONDS
+    ) -> None:
         self._command = command
         self._ready = ready
         self._seconds = seconds
+        self._patience = patience
         self._process: subprocess.Popen[bytes] | None = None
         self._errors: deque[str] = deque(maxlen=_KEPT_LINES)
         self._pump: threading.Thread | None = None
@@ -75,7 +81,6 @@ class Child:
             if select.select([process.stdout], [], [], min(left, 1.0))[0]:
                 chunk = os.read(process.stdout.fileno(), 4096)
                 if not chunk:
-                    process.wait(_END_SECONDS)
                     self._join_pump()
                     raise unreachable(f"{self._name} has ended{self._explanation()}")
                 text += chunk
@@ -104,7 +109,7 @@ class Child:
         if process.poll() is None:
             process.terminate()
             try:
-                process.wait(_END_SECONDS)
+                process.wait(self._patience)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

@@ -6,6 +6,7 @@ A key that is pressed for help must not fail: whatever goes wrong, nothing is of
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import shlex
 import sys
@@ -57,9 +58,18 @@ def complete_for_kubectl(arguments: Sequence[str], run: Callable[[], None]) -> N
 
     ``run`` runs the program, which answers by the protocol of the shell fish: a candidate, a tab, its description.
     """
-    os.environ[_VARIABLE] = "complete_fish"
-    os.environ["_TYPER_COMPLETE_FISH_ACTION"] = "get-args"
-    os.environ["_TYPER_COMPLETE_ARGS"] = shlex.join(["kubectl-videovector", *arguments])
-    with contextlib.suppress(SystemExit):
-        run()
-    sys.stdout.write(f"{_NO_FILES}\n")
+    question = {
+        _VARIABLE: "complete_fish",
+        "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+        "_TYPER_COMPLETE_ARGS": shlex.join(["kubectl-videovector", *arguments]),
+    }
+    answer = io.StringIO()
+    os.environ.update(question)
+    try:
+        with contextlib.suppress(SystemExit), contextlib.redirect_stdout(answer):
+            run()
+    finally:
+        for name in question:
+            del os.environ[name]
+    lines = [line for line in answer.getvalue().splitlines() if line]
+    sys.stdout.write("\n".join([*lines, _NO_FILES]) + "\n")

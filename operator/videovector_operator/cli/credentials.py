@@ -33,11 +33,11 @@ class Credentials:
     certificate: bytes | None = field(default=None, repr=False)
     key: bytes | None = field(default=None, repr=False)
 
-    def load_into(self, context: ssl.SSLContext) -> None:
-        """Give TLS the client certificate, if there is one."""
+    def load_into(self, context: ssl.SSLContext, *, workspace: Path | None = None) -> None:
+        """Give TLS the client certificate, if there is one; its files exist in ``workspace`` for a moment."""
         if self.certificate is None or self.key is None:
             return
-        with tempfile.TemporaryDirectory(prefix="kubectl-videovector-") as directory:
+        with tempfile.TemporaryDirectory(prefix="kubectl-videovector-", dir=workspace) as directory:
             certificate, key = Path(directory, "tls.crt"), Path(directory, "tls.key")
             certificate.write_bytes(self.certificate)
             key.touch(mode=0o600)

@@ -107,6 +107,8 @@ def _read(connection: http.client.HTTPConnection, answer: http.client.HTTPRespon
             raise TimeoutError
         if connection.sock is not None:
             connection.sock.settimeout(left)
+    # Reading to the end does not end it for the connection, which is to be used again.
+    answer.close()
     return b"".join(parts)
 
 

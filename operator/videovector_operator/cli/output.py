@@ -55,9 +55,9 @@ def _escape(char: str) -> str:
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
-def has_colours(stream: TextIO) -> bool:
+def has_colours(stream: TextIO, environment: Mapping[str, str] = os.environ) -> bool:
     """Whether the stream shows colours: a terminal, unless NO_COLOR says otherwise."""
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return stream.isatty() and not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
 
 
 def paint(text: str, colour: Colour, stream: TextIO) -> str:

@@ -62,16 +62,19 @@ def make_certificate(now: datetime) -> ServerCertificate:
     )
 
 
-def build_server_tls(certificate: ServerCertificate, client_ca: str | None) -> ssl.SSLContext:
+def build_server_tls(
+    certificate: ServerCertificate, client_ca: str | None, *, workspace: Path | None = None
+) -> ssl.SSLContext:
     """Build the server's TLS. With ``client_ca`` (PEM) a client may show a certificate, and then it must be a good one.
 
-    Raises ssl.SSLError when a part cannot be read.
+    Files exist in ``workspace`` (None = the system's place for temporary files) for a moment. Raises ssl.SSLError when a part
+    cannot be read.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     # A resumed session would carry a client certificate past a changed CA.
     context.num_tickets = 0
-    _load_certificate(context, certificate)
+    _load_certificate(context, certificate, workspace)
     if client_ca:
         context.verify_mode = ssl.CERT_OPTIONAL
         # As in the API server, each certificate of the bundle is trusted as it is, also an intermediate one.
@@ -80,9 +83,9 @@ def build_server_tls(certificate: ServerCertificate, client_ca: str | None) -> s
     return context
 
 
-def _load_certificate(context: ssl.SSLContext, certificate: ServerCertificate) -> None:
+def _load_certificate(context: ssl.SSLContext, certificate: ServerCertificate, workspace: Path | None) -> None:
     """OpenSSL's binding reads files alone: they exist for this moment, for this user only."""
-    with tempfile.TemporaryDirectory(prefix="videovector-tls-") as directory:
+    with tempfile.TemporaryDirectory(prefix="videovector-tls-", dir=workspace) as directory:
         chain, key = Path(directory, "tls.crt"), Path(directory, "tls.key")
         chain.write_bytes(certificate.chain)
         key.touch(mode=0o600)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import aiohttp
 import pytest
@@ -70,7 +71,7 @@ async def test_a_certificate_goes_before_a_token(desk: Desk) -> None:
     assert '"bob"' in reply.message
 
 
-REFUSED = {
+REFUSED: dict[str, dict[str, Any]] = {
     "another CA": {"stranger": True},
     "expired": {"days": -1},
     "a server's": {"usage": ExtendedKeyUsageOID.SERVER_AUTH},

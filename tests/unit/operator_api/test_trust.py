@@ -47,15 +47,14 @@ def test_the_made_certificate_is_good_now_and_its_key_is_encrypted() -> None:
     certificate = x509.load_pem_x509_certificate(made.chain)
     assert certificate.not_valid_before_utc < NOW < certificate.not_valid_after_utc
     names = certificate.extensions.get_extension_for_oid(ExtensionOID.SUBJECT_ALTERNATIVE_NAME).value
+    assert isinstance(names, x509.SubjectAlternativeName)
     assert "localhost" in names.get_values_for_type(x509.DNSName)
     assert b"ENCRYPTED" in made.key
     assert make_certificate(NOW).key != made.key
 
 
-def test_nothing_of_the_key_stays_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    monkeypatch.setattr("tempfile.tempdir", None)
-    build_server_tls(make_certificate(NOW), None)
+def test_nothing_of_the_key_stays_on_disk(tmp_path: Path) -> None:
+    build_server_tls(make_certificate(NOW), None, workspace=tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 

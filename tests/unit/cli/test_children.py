@@ -1,0 +1,85 @@
+"""Programs that serve a command: ready or explained, and always ended. Real processes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from videovector_operator.cli.children import Child
+from videovector_operator.cli.failures import CommandError
+
+READY = re.compile(r"listening on (\d+)")
+SERVE = "import os, sys, time; print('listening on', os.getpid(), flush=True); time.sleep(60)"
+
+
+def child(text: str, seconds: float = 20.0) -> Child:
+    return Child([sys.executable, "-c", text], READY, seconds, patience=0.3)
+
+
+def is_gone(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def test_it_is_ready_and_then_gone() -> None:
+    with child(SERVE) as running:
+        assert running.match is not None
+        pid = int(running.match[1])
+        assert running.is_running
+    assert is_gone(pid)
+
+
+def test_it_is_gone_when_the_command_fails() -> None:
+    pids = []
+    with contextlib.suppress(RuntimeError), child(SERVE) as running:
+        assert running.match is not None
+        pids.append(int(running.match[1]))
+        raise RuntimeError
+    assert is_gone(pids[0])
+
+
+def test_one_that_does_not_want_to_end_is_made_to() -> None:
+    stubborn = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + SERVE
+    with child(stubborn) as running:
+        assert running.match is not None
+        pid = int(running.match[1])
+    assert is_gone(pid)
+
+
+def test_one_that_ends_at_once_is_explained_by_its_own_words() -> None:
+    text = "import sys; print('error: no such pod', file=sys.stderr); sys.exit(1)"
+    with pytest.raises(CommandError, match="has ended:\nerror: no such pod") as caught, child(text):
+        pass
+    assert caught.value.code == 3
+
+
+def test_one_that_never_gets_ready_is_given_up(tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    text = f"import os, time, pathlib; pathlib.Path({str(pid_file)!r}).write_text(str(os.getpid())); print('no', flush=True); time.sleep(60)"
+    with pytest.raises(CommandError, match="was not ready after 2 s"), child(text, 2.0):
+        pass
+    assert is_gone(int(pid_file.read_text()))
+
+
+def test_one_that_is_not_there() -> None:
+    with pytest.raises(CommandError, match="/no/such/program cannot be started: No such file"):
+        Child(["/no/such/program"], READY, 1.0).__enter__()
+
+
+def test_what_a_login_asks_for_reaches_the_user_and_log_lines_do_not(capfd: pytest.CaptureFixture[str]) -> None:
+    text = (
+        "import sys; print('To sign in, open https://login', file=sys.stderr); "
+        "print('E1123 22:00:39.137874    4339 proxy_server.go:147] dial tcp: refused', file=sys.stderr); "
+        "print('error: nothing to do', file=sys.stderr); sys.exit(1)"
+    )
+    with pytest.raises(CommandError, match="dial tcp: refused"), child(text):
+        pass
+    assert capfd.readouterr().err == "To sign in, open https://login\n"

@@ -1,0 +1,146 @@
+"""`status`: what is wrong first, and an exit code for scripts."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.support.plugin_desk import PluginDesk
+from tests.support.samples import NAMESPACE, connector_manifest, import_manifest, index_manifest, ready_status
+from videovector_operator.cli.failures import unreachable
+from videovector_operator.core.keys import ObjectKey
+
+Json = dict[str, Any]
+
+
+def conditions(ready: str, reason: str, beside: str | None = None, generation: int = 1) -> Json:
+    status = ready_status(generation, "Ready", ready, reason)
+    if beside is not None:
+        status["conditions"].append({**status["conditions"][0], "type": beside, "status": "True"})
+    return status
+
+
+def put(desk: PluginDesk, kind: str, name: str, status: Json | None, namespace: str = NAMESPACE) -> None:
+    make = {"Connector": connector_manifest, "Index": index_manifest, "ImportJob": import_manifest}[kind]
+    body = make(name)
+    body["metadata"]["namespace"] = namespace
+    desk.cluster.apply(body)
+    if status is not None:
+        desk.cluster.edit_status(ObjectKey(kind, namespace, name), status)
+
+
+def objects(out: str) -> list[str]:
+    return [" ".join(line.split()[:2]) for line in out.splitlines()[1:]]
+
+
+def test_what_is_wrong_comes_first(desk: PluginDesk) -> None:
+    put(desk, "Connector", "good", conditions("True", "ConnectionTested"))
+    put(desk, "Connector", "broken", conditions("False", "InvalidCredentials", "Stalled"))
+    put(desk, "Connector", "late", conditions("False", "StorageUnavailable", "Reconciling"))
+    put(desk, "Index", "library", {**conditions("True", "IndexReady"), "media": {"total": 9}})
+    put(desk, "ImportJob", "new", None)
+    progress = {"totalFiles": 10, "imported": 3, "failed": 1, "skipped": 0}
+    put(desk, "ImportJob", "going", {**conditions("Unknown", "Importing", "Reconciling"), "phase": "Importing", "progress": progress})  # fmt: skip
+    put(desk, "ImportJob", "stopped", {**conditions("False", "Cancelled", "Stalled"), "phase": "Cancelled"})
+    put(desk, "ImportJob", "failed", {**conditions("False", "SourceUnusable", "Stalled"), "phase": "Failed"})
+
+    result = desk.run("status")
+
+    assert result.exit_code == 1
+    assert objects(result.stdout) == [
+        "Stalled connector/broken",
+        "Stalled importjob/failed",
+        "Retrying connector/late",
+        "Progressing importjob/going",
+        "Progressing importjob/new",
+        "Cancelled importjob/stopped",
+        "Ready connector/good",
+        "Ready index/library",
+    ]
+    assert "Importing 4/10, 1 failed" in result.stdout
+    assert "9 media" in result.stdout
+    assert result.stderr.strip() == "2 stalled, 1 retrying, 2 progressing, 1 cancelled, 2 ready"
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (conditions("True", "ConnectionTested"), 0),
+        (conditions("False", "StorageUnavailable", "Reconciling"), 0),
+        (conditions("False", "AccessDenied", "Stalled"), 1),
+        (conditions("False", "Cancelled", "Stalled"), 0),
+        (None, 0),
+    ],
+)
+def test_the_exit_code_says_whether_something_is_stalled(desk: PluginDesk, status: Json | None, code: int) -> None:
+    put(desk, "Connector", "one", status)
+    assert desk.run("status").exit_code == code
+
+
+def test_an_answer_for_an_older_generation_is_progressing(desk: PluginDesk) -> None:
+    put(desk, "Connector", "one", conditions("True", "ConnectionTested"))
+    desk.cluster.edit(ObjectKey("Connector", NAMESPACE, "one"), {"spec": {"validationInterval": "1h"}})
+    assert objects(desk.run("status").stdout) == ["Progressing connector/one"]
+
+
+def test_one_namespace_or_all(desk: PluginDesk) -> None:
+    put(desk, "Index", "here", conditions("True", "IndexReady"))
+    put(desk, "Index", "there", conditions("True", "IndexReady"), "team")
+    assert objects(desk.run("status").stdout) == ["Ready index/here"]
+    assert objects(desk.run("status", "-n", "team").stdout) == ["Ready index/there"]
+    everywhere = desk.run("status", "-A").stdout.splitlines()
+    assert everywhere[0].startswith("NAMESPACE   STATE")
+    assert [line.split()[0] for line in everywhere[1:]] == ["media", "team"]
+
+
+def test_nothing_is_said_so(desk: PluginDesk) -> None:
+    result = desk.run("status")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr == 'No Connectors, Indexes or ImportJobs in namespace "media".\n'
+    assert "in any namespace" in desk.run("status", "-A").stderr
+
+
+@pytest.mark.parametrize(("output", "parse"), [("json", json.loads), ("yaml", yaml.safe_load)])
+def test_programs_get_the_same(desk: PluginDesk, output: str, parse: Any) -> None:
+    put(desk, "Connector", "one", conditions("False", "AccessDenied", "Stalled"))
+    result = desk.run("status", "-o", output)
+    assert result.exit_code == 1
+    assert parse(result.stdout) == {
+        "items": [
+            {
+                "namespace": "media",
+                "kind": "Connector",
+                "name": "one",
+                "state": "Stalled",
+                "reason": "AccessDenied",
+                "message": "said before",
+            }
+        ]
+    }
+
+
+def test_long_messages_are_cut_unless_asked_for(desk: PluginDesk) -> None:
+    status = conditions("True", "ConnectionTested")
+    status["conditions"][0]["message"] = "m" * 300
+    put(desk, "Connector", "one", status)
+    assert "m" * 99 + "…" in desk.run("status").stdout
+    assert "m" * 300 in desk.run("status", "-o", "wide").stdout
+
+
+def test_a_cluster_that_does_not_answer(desk: PluginDesk) -> None:
+    desk.kubernetes.failures["list", "Index"] = unreachable("the Kubernetes API did not answer")
+    assert desk.run("status").exit_code == 3
+
+
+AGES = {"2026-01-01T00:00:00Z": "100s", "2025-12-31T23:00:00Z": "61m", "2025-12-31T20:00:00Z": "4h", "2025-11-01T00:00:00Z": "61d", "2027-01-01T00:00:00Z": "0s"}  # fmt: skip
+
+
+@pytest.mark.parametrize("created", AGES)
+def test_ages(desk: PluginDesk, created: str) -> None:
+    from tests.support.plugin_desk import NOW
+    from videovector_operator.cli.status import age
+
+    assert age({"metadata": {"creationTimestamp": created}}, NOW) == AGES[created]

@@ -11,14 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import boto3
-from botocore.config import Config
-
 from tests.contract.catalog_tables import Tables
 from tests.support.import_worker import SETTINGS
 from tests.support.local_storage import open_local
 from tools.sample_media import QUICKSTART, generate, iterate_small
 from tools.testservers import VersityGateway
+from tools.testservers.clients import s3_client
 from videovector_operator.catalog.postgres import PostgresCatalog
 from videovector_operator.core.names import media_id
 from videovector_operator.core.records import RunSpec
@@ -41,14 +39,7 @@ class MediaServer:
         self.credentials.mkdir()
         (self.credentials / "accessKeyId").write_text(gateway.access_key)
         (self.credentials / "secretAccessKey").write_text(gateway.secret_key)
-        self.client: Any = boto3.client(
-            "s3",
-            endpoint_url=gateway.endpoint,
-            region_name=REGION,
-            aws_access_key_id=gateway.access_key,
-            aws_secret_access_key=gateway.secret_key,
-            config=Config(s3={"addressing_style": "path"}),
-        )
+        self.client = s3_client(gateway)
         self.client.create_bucket(Bucket="media")
         generate(folder / "quickstart")
         for sample in QUICKSTART:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import itertools
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from google.cloud import storage
-from google.oauth2 import service_account
-
 from tests.contract.storage_servers import Gaps, fetch_url
 from tests.support.local_storage import LOCAL
 from tools.testservers import FakeGcsServer
+from tools.testservers.clients import gcs_client
 from tools.testservers.gcs_accounts import ServiceAccount
 from videovector_operator.core.sources import GcsServiceAccount
 from videovector_operator.storage.gcs import GcsStorage
@@ -36,12 +33,7 @@ class GcsServer:
         self.server = server
         self.endpoint = server.endpoint
         self.account = key_of(server.create_account("contract"))
-        credentials = service_account.Credentials.from_service_account_info(
-            json.loads(server.administrator.key_file()), scopes=_SCOPES, always_use_jwt_access=True
-        )
-        self.client: Any = storage.Client(
-            project=server.project, credentials=credentials, client_options={"api_endpoint": server.endpoint}
-        )
+        self.client = gcs_client(server)
 
     def new_bucket(self) -> GcsBucket:
         name = f"contract-{next(_NUMBERS)}"

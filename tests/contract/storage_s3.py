@@ -15,11 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import boto3
-from botocore.config import Config
-
 from tests.contract.storage_servers import Gaps, fetch_url
 from tests.support.local_storage import LOCAL
+from tools.testservers.clients import s3_client_of
 from tools.testservers.versitygw import VersityGateway
 from videovector_operator.storage.port import S3Source, StaticCredentials, Storage
 from videovector_operator.storage.s3 import S3Storage
@@ -36,14 +34,7 @@ class S3Server:
         self.endpoint = endpoint
         self.gaps = gaps
         self.gateway = gateway
-        self.client: Any = boto3.client(
-            "s3",
-            endpoint_url=endpoint,
-            aws_access_key_id=ROOT.access_key_id,
-            aws_secret_access_key=ROOT.secret_access_key,
-            region_name=REGION,
-            config=Config(signature_version="s3v4", s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}),
-        )
+        self.client = s3_client_of(endpoint, ROOT.access_key_id, ROOT.secret_access_key)
 
     def new_bucket(self) -> S3Bucket:
         name = f"contract-{next(_NUMBERS)}"

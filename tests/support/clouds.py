@@ -16,6 +16,7 @@ from azure.storage import blob
 
 from tools.demo.storage import Storage, open_client, upload
 from tools.testservers import AzuriteServer, FakeGcsServer, VersityGateway
+from tools.testservers.clients import azure_client, gcs_client
 from tools.testservers.gcs_accounts import READ_ONLY, ServiceAccount
 
 Json = dict[str, Any]
@@ -135,7 +136,7 @@ class GcsCloud:
 
     def upload(self, bucket: str, folder: Path, paths: Sequence[str]) -> None:
         self._server.create_bucket(bucket)
-        client = open_gcs_client(self._server)
+        client = gcs_client(self._server)
         for path in paths:
             client.bucket(bucket).blob(path).upload_from_filename(str(folder / path))
 
@@ -150,20 +151,6 @@ def running_clouds(gateway: VersityGateway) -> Iterator[dict[str, Cloud]]:
             "azure-account-key": AzureCloud(azure, "accountKey"),
             "azure-sas": AzureCloud(azure, "sasToken"),
         }
-
-
-def open_gcs_client(server: FakeGcsServer) -> Any:
-    """Google's own client, as the server's administrator."""
-    from google.cloud import storage
-    from google.oauth2 import service_account
-
-    info = json.loads(server.administrator.key_file())
-    credentials = service_account.Credentials.from_service_account_info(
-        info, scopes=["https://www.googleapis.com/auth/devstorage.full_control"], always_use_jwt_access=True
-    )
-    return storage.Client(
-        project=server.project, credentials=credentials, client_options={"api_endpoint": server.endpoint}
-    )
 
 
 class AzureCloud:
@@ -207,12 +194,7 @@ class AzureCloud:
         )
 
     def upload(self, bucket: str, folder: Path, paths: Sequence[str]) -> None:
-        client = blob.BlobServiceClient(
-            self._server.endpoint,
-            credential=self._server.account_key,
-            connection_verify=str(self._server.authority.certificate),
-        )
-        with client:
+        with azure_client(self._server) as client:
             with suppress(ResourceExistsError):
                 client.create_container(bucket)
             for path in paths:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from google.api_core.exceptions import Conflict
-from google.cloud import storage
-from google.oauth2 import service_account
 
 from tools.demo.programs import Json
-
-_SCOPE = "https://www.googleapis.com/auth/devstorage.full_control"
+from tools.testservers.clients import gcs_client_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +35,9 @@ class GcsPlace:
     def fill(self, bucket: str, directory: Path, paths: Iterable[str], *, done: Callable[[], None]) -> None:
         """Bring files below ``directory`` into the bucket, made if it is missing; ``done`` is called after each."""
         with self.reach() if self.reach is not None else nullcontext(self.endpoint) as endpoint:
-            client = self._open_client(endpoint)
+            client = gcs_client_of(endpoint, self.project, self.administrator or self.key_file)
             with suppress(Conflict):
                 client.create_bucket(bucket)
             for path in paths:
                 client.bucket(bucket).blob(path).upload_from_filename(str(directory / path))
                 done()
-
-    def _open_client(self, endpoint: str) -> Any:
-        info = json.loads(self.administrator or self.key_file)
-        credentials = service_account.Credentials.from_service_account_info(  # type: ignore[no-untyped-call]  # no types there
-            info, scopes=[_SCOPE], always_use_jwt_access=True
-        )
-        return storage.Client(project=self.project, credentials=credentials, client_options={"api_endpoint": endpoint})

@@ -8,10 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-import boto3
-from botocore.config import Config
-
 from tools.demo.programs import Json
+from tools.testservers.clients import s3_client_of
 
 REGION = "us-east-1"
 
@@ -67,14 +65,7 @@ class Storage:
 
 def open_client(storage: Storage, endpoint: str) -> Any:
     """An S3 client of the server's administrator."""
-    return boto3.client(
-        "s3",
-        endpoint_url=endpoint,
-        region_name=REGION,
-        aws_access_key_id=storage.access_key,
-        aws_secret_access_key=storage.secret_key,
-        config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 5, "mode": "standard"}),
-    )
+    return s3_client_of(endpoint, storage.access_key, storage.secret_key, attempts=5)
 
 
 def upload(client: Any, bucket: str, directory: Path, paths: Iterable[str], *, done: Callable[[], None]) -> None:

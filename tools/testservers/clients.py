@@ -11,6 +11,7 @@ from .fakegcs import FakeGcsServer
 from .versitygw import VersityGateway
 
 REGION = "us-east-1"
+_FULL_CONTROL = "https://www.googleapis.com/auth/devstorage.full_control"
 
 
 def s3_client(gateway: VersityGateway, *, endpoint: str = "") -> Any:  # boto3 has no types of its own
@@ -40,15 +41,20 @@ def s3_client_of(endpoint: str, access_key: str, secret_key: str, *, attempts: i
 
 
 def gcs_client(server: FakeGcsServer, *, endpoint: str = "") -> Any:
-    """Google's client as the server's administrator."""
-    from google.auth import jwt
-    from google.cloud import storage
+    """Google's client as the server's administrator; ``endpoint`` may be a proxy's."""
+    return gcs_client_of(endpoint or server.endpoint, server.project, server.administrator.key_file())
 
-    key: Any = json.loads(server.administrator.key_file())
-    signer: Any = jwt.Credentials
-    credentials = signer.from_service_account_info(key, audience="https://storage.googleapis.com/")
-    options = {"api_endpoint": endpoint or server.endpoint}
-    return storage.Client(project=server.project, credentials=credentials, client_options=options)
+
+def gcs_client_of(endpoint: str, project: str, key_file: str) -> Any:
+    """The same for any server that takes self-signed tokens, as the service account of a key file's text."""
+    from google.cloud import storage
+    from google.oauth2 import service_account
+
+    accounts: Any = service_account.Credentials
+    credentials = accounts.from_service_account_info(
+        json.loads(key_file), scopes=[_FULL_CONTROL], always_use_jwt_access=True
+    )
+    return storage.Client(project=project, credentials=credentials, client_options={"api_endpoint": endpoint})
 
 
 def azure_client(server: AzuriteServer, *, endpoint: str = "", **options: Any) -> Any:

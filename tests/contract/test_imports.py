@@ -18,7 +18,7 @@ from tools.testservers import VersityGateway
 from videovector_operator.catalog.postgres import PostgresCatalog
 from videovector_operator.core.records import RunState
 from videovector_operator.imports.exit_codes import ExitCode
-from videovector_operator.storage.port import ListPage, Source, Storage
+from videovector_operator.storage.port import ListPage, Pace, Source, Storage
 
 pytest_plugins = ["tests.contract.catalog_servers"]
 pytestmark = pytest.mark.contract
@@ -150,8 +150,8 @@ async def test_files_that_vanish_or_change_between_list_and_read(
         media_server.client.delete_object(Bucket="media", Key="moving/vanished.png")
         media_server.put("moving/changed.png", picture + b"more")
 
-    def open_source(source: Source) -> Storage:
-        return Meddling(open_local(source), act)  # type: ignore[return-value]  # delegates the rest
+    def open_source(source: Source, pace: Pace) -> Storage:
+        return Meddling(open_local(source, pace), act)  # type: ignore[return-value]  # delegates the rest
 
     spec = media_server.spec("job_moving", "moving/")
     assert await media_server.work(catalog, spec, open_source=open_source) is ExitCode.OK
@@ -181,7 +181,7 @@ async def test_cancel_keeps_what_was_imported(
             return await self._real.read_range(key, start, length, fingerprint=fingerprint)
 
     working = asyncio.create_task(
-        media_server.work(catalog, spec, open_source=lambda source: Slow(open_local(source), lambda: None))  # type: ignore[arg-type,return-value]  # delegates the rest
+        media_server.work(catalog, spec, open_source=lambda source, pace: Slow(open_local(source, pace), lambda: None))  # type: ignore[arg-type,return-value]  # delegates the rest
     )
 
     async def has_begun() -> bool:

@@ -120,7 +120,7 @@ class ImportSource:
                 # as an outage may take.
                 now = asyncio.get_running_loop().time()
                 throttled_since = now if throttled_since is None else throttled_since
-                if now - throttled_since >= self._settings.source_outage:
+                if now - throttled_since >= self._settings.source_outage and self._answers_others(now):
                     raise
                 await self._pause(backoff, error)
             except Unavailable as error:
@@ -169,6 +169,9 @@ class ImportSource:
         self._has_answered = True
         self._reads += reads
         self._trouble_since = None
+
+    def _answers_others(self, now: float) -> bool:
+        return self._trouble_since is None or now - self._trouble_since < self._settings.source_outage / 2
 
     def _raise_if_gone(self, error: StorageError, *, listing: bool) -> None:
         if is_source_gone(error, listing=listing):

@@ -71,7 +71,7 @@ class World:
             self.bucket.put(key, data)
         return list(files)
 
-    def open(self, source: Source, pace: Pace) -> Storage:
+    def open(self, source: Source, pace: Pace | None = None) -> Storage:
         self.opened.append(source)
         self.pace = pace
         self.bucket.closed = False

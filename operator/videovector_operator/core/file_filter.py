@@ -50,17 +50,25 @@ class FileChoice:
 
 _IMPORT = FileChoice()
 _FOLDER_MARKER = FileChoice(FileReason.FOLDER_MARKER, 'folder marker (the key ends in "/"): it holds no file')
+_EXPORTED = FileChoice(
+    FileReason.BELOW_EXPORT_BASE_PATH,
+    "lies below the exportBasePath of its Connector: what was exported is not imported again",
+)
 _ZERO_BYTES = FileChoice(FileReason.ZERO_BYTES, "the object has 0 bytes: upload the file again")
 
 
 class FileFilter:
-    """``spec.filePattern`` and ``spec.sourcePrefix``, compiled once for a run."""
+    """``spec.filePattern`` and ``spec.sourcePrefix``, compiled once for a run.
 
-    __slots__ = ("_base", "_name_patterns", "_path_patterns")
+    ``excluded_prefix`` is where the Connector's exports lie, with the slash at its end; "" = nowhere.
+    """
 
-    def __init__(self, pattern: str, source_prefix: str = "") -> None:
+    __slots__ = ("_base", "_excluded", "_name_patterns", "_path_patterns")
+
+    def __init__(self, pattern: str, source_prefix: str = "", *, excluded_prefix: str = "") -> None:
         """Compile. Raises Stalled(InvalidPattern) with a message that names spec.filePattern and the fix."""
         self._base = len(source_prefix.rpartition("/")[0]) + 1 if "/" in source_prefix else 0
+        self._excluded = excluded_prefix
         alternatives = _expand(pattern)
         self._name_patterns = tuple(_compile_segment(text) for text in alternatives if "/" not in text)
         self._path_patterns = _compile_paths([text for text in alternatives if "/" in text])
@@ -76,15 +84,19 @@ class FileFilter:
     def decide_file(self, key: str, size: int) -> FileChoice | None:
         """Decide about one listed object; None = the pattern does not mean it, so it is not counted at all.
 
-        ==================  =====================
-        key ends in "/"     FolderMarker
-        unknown extension   UnsupportedType
-        0 bytes             ZeroBytes
-        otherwise           import
-        ==================  =====================
+        ======================  =====================
+        below the base path of  BelowExportBasePath
+        the Connector's exports
+        key ends in "/"         FolderMarker
+        unknown extension       UnsupportedType
+        0 bytes                 ZeroBytes
+        otherwise               import
+        ======================  =====================
         """
         if not self.matches(key):
             return None
+        if self._excluded and key.startswith(self._excluded):
+            return _EXPORTED
         if key.endswith("/"):
             return _FOLDER_MARKER
         if media_type_of(key) is None:

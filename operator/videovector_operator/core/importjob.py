@@ -16,6 +16,7 @@ from videovector_operator.core.conditions import Verdict
 from videovector_operator.core.connection import location_of
 from videovector_operator.core.import_seen import ChildJob, Observed
 from videovector_operator.core.import_start import check_start
+from videovector_operator.core.paths import export_prefix
 from videovector_operator.core.records import RunSpec, RunState, RunSummary
 from videovector_operator.core.sources import build_source, source_to_json
 
@@ -239,4 +240,6 @@ def build_run_spec(job: ImportJob, connector: Connector) -> RunSpec:
         recursive=job.spec.recursive,
         import_mode=job.spec.import_mode or connector.spec.import_mode,
         failure_threshold=None if threshold is None else str(threshold),
+        # What is exported must not come back as media.
+        excluded_prefix=export_prefix(connector.spec) if "export" in connector.spec.scopes else "",
     )

@@ -44,7 +44,7 @@ class RunSpec:
     """All that a worker needs to know of an ImportJob; written once, before the first pod starts.
 
     ``source`` is the provider's source without credentials (JSON). ``failure_threshold`` is the text the user wrote
-    ("5", "10%") or None = any number of failed files is tolerated.
+    ("5", "10%") or None = any number of failed files is tolerated. What lies below ``excluded_prefix`` ("" = nothing) is skipped.
     """
 
     run_id: str
@@ -59,6 +59,7 @@ class RunSpec:
     recursive: bool = True
     import_mode: str = "all"
     failure_threshold: str | None = None
+    excluded_prefix: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ class Scanner:
         self._catalog = catalog
         self._source = source
         self._watch = watch
-        self._filter = FileFilter(run.file_pattern, run.source_prefix)
+        self._filter = FileFilter(run.file_pattern, run.source_prefix, excluded_prefix=run.excluded_prefix)
 
     async def run(self) -> None:
         """Return when the scan is done, by whomever, or the run is to stop. Raises SourceUnusable or SourceOutage."""

@@ -96,6 +96,29 @@ def test_choice(sentence: str) -> None:
     assert bool(choice.message) is (reason is not None)
 
 
+EXPORTS = {
+    "below the base path": ("exports/team-a/clip.mp4", True),
+    "further below": ("exports/team-a/run/clip.mp4", True),
+    "the base path's own marker": ("exports/team-a/", True),
+    "a text file below": ("exports/team-a/part.json", True),
+    "a name that begins like it": ("exports/team-ab/clip.mp4", False),
+    "above it": ("exports/clip.mp4", False),
+    "the same further down": ("x/exports/team-a/clip.mp4", False),
+}
+
+
+@pytest.mark.parametrize("sentence", EXPORTS)
+def test_exports_are_not_imported_again(sentence: str) -> None:
+    key, is_skipped = EXPORTS[sentence]
+    choice = FileFilter("*", excluded_prefix="exports/team-a/").decide_file(key, 5)
+    assert choice is not None
+    assert (choice.skip_reason is FileReason.BELOW_EXPORT_BASE_PATH) is is_skipped
+
+
+def test_exports_that_the_pattern_does_not_mean_are_not_counted() -> None:
+    assert FileFilter("*.mp4", excluded_prefix="exports/").decide_file("exports/a.json", 5) is None
+
+
 def test_what_the_pattern_does_not_mean_is_not_counted() -> None:
     assert FileFilter("*.mp4").decide_file("notes.txt", 5) is None
 

@@ -431,3 +431,17 @@ def test_laws_of_every_look_at_an_import(job: ImportJob, observed: Observed) -> 
         "status": status.model_dump(mode="json", by_alias=True),
     }
     assert check_status(published, end_of_pass=True) == []
+
+
+@pytest.mark.parametrize(
+    ("scopes", "base", "expected"),
+    [
+        (["import", "export"], "exports/team-a/", "exports/team-a/"),
+        (["import", "export"], "exports", "exports/"),
+        (["import", "export"], None, ""),
+        (["import"], "exports", ""),
+    ],
+)
+def test_what_the_connector_exports_is_left_out(scopes: list[str], base: str | None, expected: str) -> None:
+    connector = make_connector(scopes=scopes, exportBasePath=base)
+    assert build_run_spec(make_import(), connector).excluded_prefix == expected

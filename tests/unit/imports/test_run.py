@@ -172,6 +172,15 @@ async def test_a_missing_key_in_the_secret_is_named(tmp_path: Path) -> None:
     assert "AKIA123" not in world.catalog.ending.message
 
 
+async def test_what_was_exported_is_skipped_and_said() -> None:
+    world = World(replace(SPEC, excluded_prefix="0000/"))
+    keys = world.fill(6)
+    world.bucket.put("films/a.mp4", b"no film")
+    assert await world.run() is ExitCode.OK
+    assert {world.catalog.outcome(key) for key in keys} == {("skipped", "BelowExportBasePath")}
+    assert world.catalog.outcome("films/a.mp4")[0] == "failed"
+
+
 async def test_a_bad_pattern_fails_the_run() -> None:
     world = World(replace(SPEC, file_pattern="{a,b}" * 20))
     assert await world.run() is ExitCode.USER_MUST_ACT

@@ -9,11 +9,12 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from azure.storage.blob import BlobServiceClient, ContentSettings, generate_account_sas, generate_container_sas
+from azure.storage.blob import ContentSettings, generate_account_sas, generate_container_sas
 
 from tests.contract.storage_servers import Gaps, fetch_url
 from tests.support.local_storage import LOCAL
 from tools.testservers.azurite import AzuriteServer
+from tools.testservers.clients import azure_client
 from videovector_operator.core.sources import AzureAccountKey, AzureSasToken
 from videovector_operator.storage.azure import AzureStorage
 from videovector_operator.storage.port import AzureSource, Storage
@@ -32,14 +33,7 @@ class AzureServer:
         self.azurite = azurite
         self.endpoint = azurite.endpoint
         self.gaps = gaps
-        verify: Any = str(azurite.authority.certificate) if azurite.tls else True
-        self.client = BlobServiceClient(
-            self.endpoint,
-            credential={"account_name": azurite.account, "account_key": azurite.account_key},
-            api_version=_API_VERSION,
-            retry_total=0,
-            connection_verify=verify,
-        )
+        self.client = azure_client(azurite, api_version=_API_VERSION)
 
     def new_bucket(self) -> AzureContainer:
         name = f"contract-{next(_NUMBERS)}"

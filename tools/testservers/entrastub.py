@@ -94,6 +94,7 @@ def build_token(tenant: str, client: str, now: float, seconds: int) -> str:
         "nbf": issued,
         "exp": int(now) + seconds,
         "appid": client,
+        "oid": str(uuid.uuid5(uuid.NAMESPACE_URL, f"{tenant}/{client}")),
         "tid": tenant,
         "ver": "1.0",
     }

@@ -12,12 +12,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from videovector_operator.errors import AlreadyExists, Changed, StorageError, Unavailable
+from videovector_operator.errors import AccessDenied, AlreadyExists, Changed, StorageError, Unavailable
 from videovector_operator.storage.azure_address import Address, refuse_lossy_name
 from videovector_operator.storage.azure_blobs import changed, decode_head
-from videovector_operator.storage.azure_errors import is_create_conflict
+from videovector_operator.storage.azure_errors import UNEXPLAINED, is_create_conflict
 from videovector_operator.storage.exchange import Exchange
 from videovector_operator.storage.port import ObjectInfo
+from videovector_operator.storage.ranges import ACCEPTED
 from videovector_operator.storage.request import Reply, Request
 
 _FIRST_POLL_SECONDS = 0.25
@@ -91,8 +92,18 @@ class Found(NamedTuple):
 
 async def look_up(http: Exchange, address: Address, key: str, container: str | None = None) -> Found:
     """Look one blob up. Raises NotFound."""
-    request = Request("HEAD", f"look up object {key!r}", path=address.blob_path(key, container))
-    return await http.send(request, lambda reply: Found(decode_head(key, reply), reply.headers["etag"]))
+    action, path = f"look up object {key!r}", address.blob_path(key, container)
+    try:
+        return await http.send(
+            Request("HEAD", action, path=path), lambda reply: Found(decode_head(key, reply), reply.headers["etag"])
+        )
+    except AccessDenied as error:
+        if error.code != UNEXPLAINED:
+            raise
+        # A refused HEAD has no body that says why; the first byte's GET needs the same right.
+        first = Request("GET", action, path=path, headers={"range": "bytes=0-0"}, keep=1, accepted=ACCEPTED)
+        await http.send(first, lambda _: None)
+        raise
 
 
 async def _pin(copy: Copy, fingerprint: str | None) -> str:

@@ -32,6 +32,8 @@ TOKEN_REFUSED = "InvalidAuthenticationInfo"  # noqa: S105 - a code
 """Code that a fresh token may cure."""
 OLD_VERSION = "InvalidHeaderValue"
 """Code of a server that does not know the API version of a request."""
+UNEXPLAINED = "AuthorizationFailure"
+"""Code that stands for several reasons, which only the body tells."""
 NO_BLOB = "BlobNotFound"
 CLOCK_SKEW = "RequestTimeTooSkewed"
 """Our code for a request whose date Azure does not accept: it calls it AuthenticationFailed, as it does a wrong key."""
@@ -84,7 +86,7 @@ _BY_CODE: dict[str, Verdict] = {
     "KeyBasedAuthenticationNotPermitted": _KEYS_OFF,
     **dict.fromkeys(("AuthorizationPermissionMismatch", "InsufficientAccountPermissions"), _DENIED),
     **dict.fromkeys(("UnauthorizedBlobOverwrite", "ContainerDisabled", "FeatureNotEnabled"), _DENIED),
-    "AuthorizationFailure": _NETWORK,
+    UNEXPLAINED: _NETWORK,
     **dict.fromkeys(
         (
             "AuthorizationResourceTypeMismatch",
@@ -165,7 +167,8 @@ def _parse(reply: Reply) -> _Said:
 
 
 def _judge(request: Request, reply: Reply, said: _Said) -> Verdict:
-    if said.code == "AuthenticationFailed":
+    # Azurite calls a wrong key or signature AuthorizationFailure; its text is the right one.
+    if said.code == "AuthenticationFailed" or said.detail.startswith("Server failed to authenticate"):
         return _judge_refused(said.why)
     if reply.status == 400 and _NO_MATCH.search(said.detail):
         return _DAMAGED

@@ -22,6 +22,7 @@ SCOPE = "https://storage.azure.com/.default"
 """The same in every cloud."""
 
 _AUTHORITY = "AZURE_AUTHORITY_HOST"
+_FEDERATED = "AZURE_FEDERATED_TOKEN_FILE"
 _CA_FILES = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 _TIMES: Mapping[str, float] = {
     "connection_timeout": 5,
@@ -50,6 +51,10 @@ _REMEDIES = {
     "AADSTS700211": "no federated credential of the application fits the cluster's issuer",
     "AADSTS700024": "the service account's token is not valid now. Check the clocks",
 }
+
+
+_PASSING = frozenset({"AADSTS90033", "AADSTS90055"})
+_AMBIENT = "the environment's identity"
 
 
 class TokenSource(Protocol):
@@ -107,30 +112,42 @@ def build_ambient_tokens(source: AzureSource, environ: Mapping[str, str]) -> Ent
     """Prepare the tokens of the environment's identity: its variables, workload identity, or managed identity."""
     tenant = None if source.tenant_id is None else _check_id("tenantId", source.tenant_id)
     client = None if source.client_id is None else _check_id("clientId", source.client_id)
-    chosen: dict[str, str] = {}
-    if client is not None:
-        chosen = {"managed_identity_client_id": client, "workload_identity_client_id": client}
-    if tenant is not None:
-        chosen["workload_identity_tenant_id"] = tenant
+    # Without a chain around it, workload identity says why it fails.
+    is_workload = environ.get(_FEDERATED) and not environ.get("AZURE_CLIENT_SECRET")
+    build = _build_workload if is_workload else _build_chain
+    return EntraTokens(lambda: build(tenant, client, environ), _AMBIENT)
 
-    def build() -> TokenCredential:
-        from azure.identity import DefaultAzureCredential
 
-        _hush()
-        return DefaultAzureCredential(
-            # People's own sign-ins have no place in a pod.
-            exclude_shared_token_cache_credential=True,
-            exclude_visual_studio_code_credential=True,
-            exclude_cli_credential=True,
-            exclude_powershell_credential=True,
-            exclude_developer_cli_credential=True,
-            exclude_interactive_browser_credential=True,
-            exclude_broker_credential=True,
-            **chosen,
-            **_options(environ),
-        )
+def _build_workload(tenant: str | None, client: str | None, environ: Mapping[str, str]) -> TokenCredential:
+    from azure.identity import WorkloadIdentityCredential
 
-    return EntraTokens(build, "the environment's identity")
+    _hush()
+    return WorkloadIdentityCredential(
+        tenant_id=tenant or environ.get("AZURE_TENANT_ID"),
+        client_id=client or environ.get("AZURE_CLIENT_ID"),
+        token_file_path=environ.get(_FEDERATED),
+        **_options(environ),
+    )
+
+
+def _build_chain(tenant: str | None, client: str | None, environ: Mapping[str, str]) -> TokenCredential:
+    from azure.identity import DefaultAzureCredential
+
+    _hush()
+    chosen = {"managed_identity_client_id": client, "workload_identity_client_id": client}
+    return DefaultAzureCredential(
+        # People's own sign-ins have no place in a pod.
+        exclude_shared_token_cache_credential=True,
+        exclude_visual_studio_code_credential=True,
+        exclude_cli_credential=True,
+        exclude_powershell_credential=True,
+        exclude_developer_cli_credential=True,
+        exclude_interactive_browser_credential=True,
+        exclude_broker_credential=True,
+        **{name: value for name, value in chosen.items() if value is not None},
+        **({} if tenant is None else {"workload_identity_tenant_id": tenant}),
+        **_options(environ),
+    )
 
 
 def build_token_error(error: Exception, who: str) -> StorageError:
@@ -138,20 +155,25 @@ def build_token_error(error: Exception, who: str) -> StorageError:
 
     azure-identity makes one kind of error of everything: whether the network failed is in its cause.
     """
-    from azure.core.exceptions import ServiceRequestError, ServiceResponseError
-
-    text = str(error)
-    code = found[0] if (found := _CODE.search(text)) else ""
+    causes = _causes(error)
+    code = next((found[0] for cause in causes if (found := _CODE.search(str(cause)))), "")
+    if code in _PASSING or any(_is_passing(cause) for cause in causes):
+        return Unavailable(f"Entra ID did not answer when {who} asked for a token. It is tried again", code)
     if code:
         remedy = _REMEDIES.get(code, "look the code up in Entra ID's documentation")
         return InvalidCredentials(f"Entra ID refuses {who}: {remedy} ({code})", code)
-    if any(isinstance(cause, ServiceRequestError | ServiceResponseError | TimeoutError) for cause in _causes(error)):
-        return Unavailable(f"Entra ID did not answer when {who} asked for a token. It is tried again")
-    if who.startswith("application"):
-        return InvalidCredentials(
-            f"Entra ID gives {who} no token ({type(error).__name__}). Check tenantId and clientId"
-        )
-    return InvalidCredentials(_NO_IDENTITY)
+    if who == _AMBIENT:
+        return InvalidCredentials(_NO_IDENTITY)
+    return InvalidCredentials(f"Entra ID gives {who} no token ({type(error).__name__}). Check tenantId and clientId")
+
+
+def _is_passing(error: BaseException) -> bool:
+    """Whether the network or Entra ID itself failed."""
+    from azure.core.exceptions import HttpResponseError, ServiceRequestError, ServiceResponseError
+
+    if isinstance(error, HttpResponseError):
+        return error.status_code is not None and (error.status_code >= 500 or error.status_code in (408, 429))
+    return isinstance(error, ServiceRequestError | ServiceResponseError | TimeoutError)
 
 
 def _causes(error: BaseException | None) -> list[BaseException]:

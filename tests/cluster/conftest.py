@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -32,13 +33,13 @@ def api_cluster(devcluster_api: DevCluster) -> DevCluster:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
-    with PostgresServer("cluster-tests-postgres") as server:
+    with PostgresServer(f"cluster-tests-postgres-{os.getpid()}") as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def gateway() -> Iterator[VersityGateway]:
-    with VersityGateway("cluster-tests-s3") as server:
+    with VersityGateway(f"cluster-tests-s3-{os.getpid()}") as server:
         yield server
 
 

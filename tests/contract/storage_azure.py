@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,8 +16,12 @@ from tests.contract.storage_servers import Gaps, fetch_url
 from tests.support.local_storage import LOCAL
 from tools.testservers.azurite import AzuriteServer
 from tools.testservers.clients import azure_client
-from videovector_operator.core.sources import AzureAccountKey, AzureSasToken
+from tools.testservers.entra import Application
+from videovector_operator.core.sources import AzureAccountKey, AzureClientSecret, AzureSasToken
+from videovector_operator.storage.ambient import Ambient
 from videovector_operator.storage.azure import AzureStorage
+from videovector_operator.storage.azure_credentials import TokenCredentials
+from videovector_operator.storage.azure_identity import EntraTokens, build_client_tokens
 from videovector_operator.storage.port import AzureSource, Storage
 
 ACCOUNT = "contractaccount"
@@ -111,6 +116,33 @@ class AzureContainer:
     def touch(self, key: str) -> None:
         """Change a blob's metadata, and so its ETag, but nothing of its content."""
         self.client.get_blob_client(key).set_blob_metadata({"touched": datetime.now(UTC).isoformat()})
+
+
+def tokens_of(place: AzureContainer, who: Application, authority: str = "") -> EntraTokens:
+    """Tokens of an application, from the stand-in for Entra ID beside the server or from another ``authority``."""
+    entra = place.server.azurite.entra
+    environ = {
+        "AZURE_AUTHORITY_HOST": authority or entra.endpoint,
+        "REQUESTS_CA_BUNDLE": str(entra.authority.certificate),
+    }
+    source = place.source(tenant_id=who.tenant_id, client_id=who.client_id)
+    return build_client_tokens(source, AzureClientSecret(who.client_secret), environ)
+
+
+@asynccontextmanager
+async def opened_as(place: AzureContainer, who: Application, authority: str = "") -> AsyncIterator[AzureStorage]:
+    """Ours, as an application."""
+    async with opened_with(place, tokens_of(place, who, authority)) as storage:
+        yield storage
+
+
+@asynccontextmanager
+async def opened_with(place: AzureContainer, tokens: EntraTokens) -> AsyncIterator[AzureStorage]:
+    """Ours, with tokens that are kept until they are refused."""
+    ambient = Ambient(tokens, time.monotonic, name="azure-test", ask_every_seconds=3600)
+    storage = AzureStorage(place.source(credentials=None), LOCAL, credentials=TokenCredentials(ambient, tokens))
+    yield storage
+    await storage.close()
 
 
 @contextmanager

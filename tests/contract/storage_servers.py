@@ -6,6 +6,7 @@ A gap is asserted by the suite, so that a server that has learnt better is notic
 from __future__ import annotations
 
 import itertools
+import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
@@ -115,10 +116,10 @@ class FakeBucket:
         return []
 
 
-def fetch_url(url: str) -> bytes:
+def fetch_url(url: str, trust: ssl.SSLContext | None = None) -> bytes:
     """Read a presigned URL as anybody would. Raises PermissionError when it is refused."""
     try:
-        with urlopen(url, timeout=10) as reply:
+        with urlopen(url, timeout=10, context=trust) as reply:
             data: bytes = reply.read()
             return data
     except HTTPError as error:

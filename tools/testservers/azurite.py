@@ -80,8 +80,7 @@ class AzuriteServer(Server):
     def remove(self) -> None:
         """Stop it, and what gives out its tokens, and delete everything."""
         super().remove()
-        if self.tls:
-            self.entra.remove()
+        self.entra.remove()
 
     @override
     def _prepare(self) -> list[str]:

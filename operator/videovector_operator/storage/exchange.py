@@ -15,6 +15,7 @@ from typing import NamedTuple, Protocol, TypeVar
 import aiohttp
 from yarl import URL
 
+from videovector_operator.core.retry import LONGEST_RETRY_AFTER_SECONDS
 from videovector_operator.errors import InvalidCredentials, StorageError, Throttled, Unavailable
 from videovector_operator.storage.connection import Bounds
 from videovector_operator.storage.pool import ConnectionPool, build_head
@@ -32,8 +33,6 @@ from videovector_operator.storage.transport import (
 T = TypeVar("T")
 _LONGEST_ERROR_BODY = 64 * 1024
 _LARGEST_PIECE = 256 * 1024
-_LONGEST_RETRY_AFTER_SECONDS = 300.0
-"""A server may ask for more; nobody is kept waiting longer without a new try."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +174,7 @@ class Exchange:
         backoff = ceiling * (0.5 + self._jitter() / 2)
         if not isinstance(error, Throttled):
             return backoff
-        asked = min(error.retry_after, _LONGEST_RETRY_AFTER_SECONDS)
+        asked = min(error.retry_after, LONGEST_RETRY_AFTER_SECONDS)
         if self._pace is not None:
             self._pace.throttled(asked)
         return max(backoff, asked)

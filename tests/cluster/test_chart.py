@@ -15,10 +15,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.cluster_users import People
 from tests.support.helm import CHART, OWN_DATABASE, Json, merge
 from tests.support.operator_process import OperatorProcess
+from tests.support.plugin_process import Plugin
 from tools.devcluster import build
 from tools.devcluster.cluster import Cluster, Mode
+from tools.devcluster.fixtures import DevCluster
 from tools.testservers import PostgresServer, VersityGateway
 from tools.testservers.clients import s3_client
 from videovector_operator.api.kinds import KINDS
@@ -86,11 +89,11 @@ class Chart:
         found: Json = json.loads(self.kubectl("get", *arguments, "-o", "json"))
         return found
 
-    def may(self, verb: str, resource: str, namespace: str) -> bool:
-        """Whether the operator's account has a right; ``resource`` may be resource/name, or resource:subresource."""
+    def may(self, verb: str, resource: str, namespace: str, who: str = ACCOUNT) -> bool:
+        """Whether the operator's account (or another) has a right; ``resource`` may be resource/name, or resource:subresource."""
         resource, _, part = resource.partition(":")
         command = [build.program("kubectl"), "auth", "can-i", verb, resource, f"--subresource={part}", "-q"]
-        command += ["-n", namespace, f"--as={ACCOUNT}"]
+        command += ["-n", namespace, f"--as={who}"]
         return subprocess.run(command, env=self._env, capture_output=True, check=False).returncode == 0
 
     def _run(self, command: list[str], stdin: str) -> subprocess.CompletedProcess[str]:
@@ -149,7 +152,7 @@ def test_pod_security_admission_has_nothing_to_say(chart: Chart) -> None:
     chart.install(VALUES)
     hook: Json = merge(VALUES, {"catalog": {"migration": {"mode": "hook"}}})
     rendered += chart.helm("template", RELEASE, str(CHART), "--kube-version", "1.34.0", values=hook)
-    chart.kubectl("-n", HOME, "apply", "--dry-run=server", "-f", "-", stdin=rendered)
+    chart.kubectl("apply", "--dry-run=server", "-f", "-", stdin=rendered)
     assert "PodSecurity" not in chart.said
 
 
@@ -159,7 +162,7 @@ def test_rights_end_where_the_operator_does_not_watch(chart: Chart, watched: lis
     for verb, resource in (
         ("get", "secrets"), ("list", "secrets"), ("create", "secrets"), ("watch", "connectors.videovector.io"),
         ("patch", "importjobs.videovector.io:status"), ("create", "jobs.batch"), ("list", "pods"),
-        ("patch", "indexes.videovector.io"), ("create", "events"),
+        ("patch", "indexes.videovector.io"), ("create", "events"), ("get", "configmaps"),
     ):  # fmt: skip
         allowed = (chart.may(verb, resource, TEAM), chart.may(verb, resource, OTHER), chart.may(verb, resource, HOME))
         # Events may be about pods of any namespace; leases live at home.
@@ -167,12 +170,37 @@ def test_rights_end_where_the_operator_does_not_watch(chart: Chart, watched: lis
     for verb, resource in (
         ("delete", "secrets"), ("update", "secrets"), ("patch", "secrets"), ("delete", "jobs.batch"),
         ("patch", "connectors.videovector.io"), ("patch", "importjobs.videovector.io"), ("update", "indexes.videovector.io"),
-        ("delete", "importjobs.videovector.io"), ("create", "pods"), ("create", "pods:exec"), ("get", "configmaps"),
+        ("delete", "importjobs.videovector.io"), ("create", "pods"), ("create", "pods:exec"), ("list", "configmaps"), ("create", "pods:portforward"),
         ("get", "leases.coordination.k8s.io"), ("create", "leases.coordination.k8s.io"), ("list", "nodes"),
     ):  # fmt: skip
         assert not chart.may(verb, resource, TEAM), f"{verb} {resource}"
     assert chart.may("update", "leases.coordination.k8s.io/vv-videovector-operator", HOME)
     assert not chart.may("update", "leases.coordination.k8s.io/other", HOME)
+    # Who people are, and which CA says so: asked for the operator's own API, wherever the operator watches.
+    for question in ("tokenreviews.authentication.k8s.io", "subjectaccessreviews.authorization.k8s.io"):
+        assert chart.may("create", question, "")
+    assert chart.may("get", "configmaps/extension-apiserver-authentication", "kube-system")
+    assert chart.may("get", "configmaps/other", "kube-system") is there
+
+
+def test_users_of_the_plugin_reach_the_operators_pods_and_nothing_else(chart: Chart) -> None:
+    chart.install(VALUES)
+    chart.kubectl("-n", TEAM, "create", "serviceaccount", "ann")
+    who = f"system:serviceaccount:{TEAM}:ann"
+    try:
+        chart.kubectl("-n", HOME, "create", "rolebinding", "ann-cli", "--role=vv-videovector-operator-cli", f"--serviceaccount={TEAM}:ann")  # fmt: skip
+        deadline = time.monotonic() + 20
+        while not chart.may("create", "pods:portforward", HOME, who):
+            assert time.monotonic() < deadline, "the right does not come"
+            time.sleep(0.1)
+        assert chart.may("list", "pods", HOME, who)
+        for verb, resource, namespace in (
+            ("create", "pods:portforward", TEAM), ("create", "pods:exec", HOME), ("get", "secrets", HOME), ("get", "pods:log", HOME),
+        ):  # fmt: skip
+            assert not chart.may(verb, resource, namespace, who), f"{verb} {resource}"
+    finally:
+        chart.kubectl("-n", HOME, "delete", "rolebinding", "ann-cli", "--ignore-not-found")
+        chart.kubectl("-n", TEAM, "delete", "serviceaccount", "ann")
 
 
 def test_users_with_built_in_roles_see_and_edit(chart: Chart) -> None:
@@ -186,6 +214,7 @@ def test_users_with_built_in_roles_see_and_edit(chart: Chart) -> None:
     deadline = time.monotonic() + 20
     while ("create", "importjobs") not in rules("edit") and time.monotonic() < deadline:
         time.sleep(0.1)
+    assert {("get", "connectors/browse"), ("get", "importjobs/files")} <= rules("view") & rules("edit")
     assert {("list", "importjobs"), ("create", "importjobs")} <= rules("edit")
     assert ("list", "importjobs") in rules("view")
     assert ("create", "importjobs") not in rules("view")
@@ -198,6 +227,7 @@ def test_namespaced_rights_suffice_for_a_whole_import_up_to_its_pods(
     chart.install(merge(VALUES, {"watchNamespaces": [TEAM]}))
     kubeconfig = _kubeconfig_of_account(chart, cluster, tmp_path)
     env = {"VIDEOVECTOR_POD_NAMESPACE": HOME, "VIDEOVECTOR_LEASE_NAME": "vv-videovector-operator"}
+    people = People(_as_dev_cluster(cluster), TEAM, tmp_path)
     names = (f"chart-postgres-{os.getpid()}", f"chart-s3-{os.getpid()}")
     with PostgresServer(names[0]) as database, VersityGateway(names[1]) as s3:
         migrate(database.dsn)
@@ -207,6 +237,7 @@ def test_namespaced_rights_suffice_for_a_whole_import_up_to_its_pods(
             chart.kubectl(
                 "-n", TEAM, "wait", "--for=condition=Ready", "connector/media", "index/media", "--timeout=30s"
             )
+            _browse_as_two_people(people, operator, tmp_path)
             job = _wait_for_unsuspended_job(chart)
             assert chart.get("secret", f"{job}-catalog", "-n", TEAM)["data"].keys() == {"dsn"}
             chart.kubectl(
@@ -217,6 +248,23 @@ def test_namespaced_rights_suffice_for_a_whole_import_up_to_its_pods(
             chart.kubectl("-n", TEAM, "delete", "importjob,connector,index", "--all", "--timeout=30s")
             log = operator.log.read_text(encoding="utf-8", errors="replace")
         assert "forbidden" not in log.lower(), log[-4000:]
+
+
+def _as_dev_cluster(cluster: Cluster) -> DevCluster:
+    layout = cluster.layout
+    return DevCluster(
+        layout.name, layout.kubeconfig, build.program("kubectl"), build.program("helm"), layout.server, cluster
+    )
+
+
+def _browse_as_two_people(people: People, operator: OperatorProcess, directory: Path) -> None:
+    """The operator's own rights suffice to know people by token and by certificate, and to know what they may."""
+    (directory / "plugins").mkdir()
+    plugin = Plugin(directory / "plugins", build.program("kubectl"))
+    server = f"https://127.0.0.1:{operator.api_port}"
+    for user in (people.by_token("chart-reader", "view"), people.by_certificate("chart-rita", (), "view")):
+        done = plugin.run(user.kubeconfig, "browse", "media", "--server", server)
+        assert (done.code, done.lines[1].split()[0]) == (0, "a.mp4"), done
 
 
 def _kubeconfig_of_account(chart: Chart, cluster: Cluster, directory: Path) -> Path:

@@ -11,13 +11,81 @@ from tools.devcluster.errors import DevClusterError
 
 S3 = {"bucket": "media", "region": "us-east-1"}
 CONNECTOR = {"provider": "s3", "s3": S3}
+GCS = {"bucket": "films", "projectId": "studio"}
+AZURE = {"storageAccount": "studio", "container": "films"}
+RELATIVE, PLAIN = "must be a relative path", "must not begin with a drive letter"
+BASE_PATHS = {
+    "an escape at its end": ("exports/..", RELATIVE),
+    "a segment for the directory itself": ("exports/./a", RELATIVE),
+    "an empty segment": ("exports//a", RELATIVE),
+    "another host": ("//host/share", RELATIVE),
+    "backslashes": ("exports\\..\\a", RELATIVE),
+    "a drive": ("C:/exports", PLAIN),
+    "NUL": ("exports\0/a", PLAIN),
+    "a line feed": ("exports\n", PLAIN),
+    "encoded dots": ("exports/%2e%2E/a", PLAIN),
+    "an encoded slash": ("exports%2fa", PLAIN),
+    "twice encoded dots": ("exports/%252e%252e", PLAIN),
+    "an encoded line feed": ("exports%0d%0a", PLAIN),
+    "600 characters": ("a/" * 300, "512"),
+}
 IMPORT = {"connectorRef": {"name": "c"}, "indexRef": {"name": "i"}}
 
 REFUSED = {
     "an unknown provider": ("Connector", {**CONNECTOR, "provider": "ftp"}, ["spec.provider", '"s3"']),
     "no provider": ("Connector", {"s3": S3}, ["spec.provider", "Required"]),
     "no provider block": ("Connector", {"provider": "s3"}, ["exactly one provider block", "spec.s3"]),
-    "a second provider block": ("Connector", {**CONNECTOR, "gcs": {"bucket": "b"}}, ["spec.gcs"]),
+    "a second provider block": ("Connector", {**CONNECTOR, "gcs": GCS}, ["exactly one provider block", "spec.gcs"]),
+    "another provider's block": ("Connector", {"provider": "gcs", "s3": S3}, ["spec.provider is gcs", "spec.gcs"]),
+    "a provider without its block": ("Connector", {"provider": "azure", "gcs": GCS}, ["spec.provider is azure"]),
+    "a Google bucket without its project": (
+        "Connector",
+        {"provider": "gcs", "gcs": {"bucket": "films"}},
+        ["spec.gcs.projectId", "Required"],
+    ),
+    "a storage account given as a URL": (
+        "Connector",
+        {"provider": "azure", "azure": {**AZURE, "storageAccount": "https://studio.blob.core.windows.net"}},
+        ["spec.azure.storageAccount"],
+    ),
+    "a container with capitals": (
+        "Connector",
+        {"provider": "azure", "azure": {**AZURE, "container": "Films"}},
+        ["spec.azure.container"],
+    ),
+    "a SAS in the endpoint": (
+        "Connector",
+        {"provider": "azure", "azure": {**AZURE, "endpoint": "https://h/c?sv=1&sig=2"}},
+        ["spec.azure.endpoint"],
+    ),
+    "a tenant that is none": (
+        "Connector",
+        {"provider": "azure", "azure": {**AZURE, "tenantId": "../../common"}},
+        ["spec.azure.tenantId"],
+    ),
+    "a Secret and a service account": (
+        "Connector",
+        {**CONNECTOR, "credentialsSecretRef": {"name": "a"}, "serviceAccountName": "b"},
+        ["exclude each other"],
+    ),
+    "a service account that cannot be one": (
+        "Connector",
+        {**CONNECTOR, "serviceAccountName": "Importer!"},
+        ["spec.serviceAccountName"],
+    ),
+    "a CA bundle of another kind": (
+        "Connector",
+        {**CONNECTOR, "caBundleRef": {"kind": "Pod", "name": "ca"}},
+        ["spec.caBundleRef.kind", '"ConfigMap"'],
+    ),
+    "a CA bundle without a name": ("Connector", {**CONNECTOR, "caBundleRef": {"kind": "Secret"}}, ["caBundleRef.name"]),
+    "a key of a CA bundle that is a path": (
+        "Connector",
+        {**CONNECTOR, "caBundleRef": {"name": "ca", "key": "../ca.crt"}},
+        ["spec.caBundleRef.key"],
+    ),
+    "no run at all": ("Connector", {**CONNECTOR, "maxConcurrentRuns": 0}, ["spec.maxConcurrentRuns"]),
+    "no request at all": ("Connector", {**CONNECTOR, "maxRequestsPerSecond": 0}, ["spec.maxRequestsPerSecond"]),
     "an empty bucket": ("Connector", {**CONNECTOR, "s3": {**S3, "bucket": ""}}, ["spec.s3.bucket"]),
     "a bucket given as a URL": ("Connector", {**CONNECTOR, "s3": {**S3, "bucket": "s3://media"}}, ["spec.s3.bucket"]),
     "no region": ("Connector", {**CONNECTOR, "s3": {"bucket": "media"}}, ["spec.s3.region", "Required"]),
@@ -41,6 +109,10 @@ REFUSED = {
         ["spec.exportBasePath", "without empty, '.' or '..' segments"],
     ),
     "an absolute exportBasePath": ("Connector", {**CONNECTOR, "exportBasePath": "/exports"}, ["spec.exportBasePath"]),
+    **{
+        f"a base path with {name}": ("Connector", {**CONNECTOR, "exportBasePath": path}, ["spec.exportBasePath", words])
+        for name, (path, words) in BASE_PATHS.items()
+    },
     "an interval that is no duration": (
         "Connector",
         {**CONNECTOR, "validationInterval": "ten minutes"},

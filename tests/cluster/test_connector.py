@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import pytest
@@ -10,6 +11,7 @@ from tests.support.operator_process import OperatorProcess, free_port
 from tests.support.world import StateRecorder, World, condition, is_ready, is_stalled
 from tools.testservers import VersityGateway
 from tools.testservers.clients import s3_client
+from tools.testservers.faultproxy import FaultProxy, refusing_s3
 
 
 def test_a_good_connector_is_ready_with_permissions_and_a_sample(
@@ -115,6 +117,127 @@ def test_an_unreachable_endpoint_is_retried_until_it_answers(
     with VersityGateway("cluster-tests-late-s3", port) as late:
         s3_client(late).create_bucket(Bucket="media")
         world.wait("Connector", "late", is_ready, seconds=60)
+
+
+def test_an_export_connector_is_tested_by_an_object_that_is_removed_again(
+    world: World, operator: OperatorProcess, connector_spec, credentials, s3
+) -> None:
+    spec = {**connector_spec, "scopes": ["import", "export"], "exportBasePath": f"exports/{world.namespace}/"}
+    world.create("Connector", "both", spec)
+    status = world.wait("Connector", "both", is_ready)["status"]
+
+    assert [(p["action"], p["result"]) for p in status["permissions"]] == [
+        (action, "allowed") for action in ("list", "read", "write", "delete")
+    ]
+    assert status["exportBasePath"] == f"exports/{world.namespace}"
+    assert "Contents" not in s3.list_objects_v2(
+        Bucket=connector_spec["s3"]["bucket"], Prefix=f"exports/{world.namespace}"
+    )
+
+
+def test_an_export_that_may_not_be_written_is_stalled_and_heals(
+    world: World, operator: OperatorProcess, connector_spec, gateway: VersityGateway, s3
+) -> None:
+    user, bucket = f"reader-{world.namespace}", f"b-{world.namespace}"
+    s3.create_bucket(Bucket=bucket)
+    gateway.create_user(user, "readers-secret")
+    allow(s3, bucket, user, "s3:ListBucket", "s3:GetObject")
+    world.create_secret("creds", accessKeyId=user, secretAccessKey="readers-secret")
+    connector_spec["s3"]["bucket"] = bucket
+    world.create("Connector", "export", {**connector_spec, "scopes": ["export"], "exportBasePath": "exports"})
+    body = world.wait("Connector", "export", is_stalled)
+    assert condition(body, "Ready")["reason"] == "AccessDenied"
+    assert "write is denied" in condition(body, "Ready")["message"]
+    assert {p["action"]: p["result"] for p in body["status"]["permissions"]}["write"] == "denied"
+
+    allow(s3, bucket, user, "s3:ListBucket", "s3:GetObject", "s3:PutObject", "s3:DeleteObject")
+    world.annotate("Connector", "export", "videovector.io/requestedAt", "allowed-now")
+    assert world.wait("Connector", "export", is_ready)["status"]["lastHandledRequest"] == "allowed-now"
+
+
+def allow(s3, bucket: str, user: str, *actions: str) -> None:
+    """Let a user do this, and nothing else."""
+    resources = [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"]
+    rules = [
+        {
+            "Effect": "Allow",
+            "Principal": {"AWS": [user]},
+            "Action": action,
+            "Resource": resources[action != "s3:ListBucket"],
+        }
+        for action in actions
+    ]
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": rules}))
+
+
+LOOKS_HARMLESS = {
+    "full-width dots": "exports/\uff0e\uff0e/etc",
+    "dots and a space": "exports/.. /etc",
+    "encoded digits of an encoded dot": "exports/%25%32%65%25%32%65/etc",
+    "a writing direction": "exports/\u202egro.elpmaxe",
+    "a name of 256 bytes": "ü" * 128,
+}
+
+
+def test_base_paths_that_only_the_operator_sees_through_are_stalled(
+    world: World, operator: OperatorProcess, connector_spec, credentials
+) -> None:
+    for number, path in enumerate(LOOKS_HARMLESS.values()):
+        world.create("Connector", f"sly-{number}", {**connector_spec, "scopes": ["export"], "exportBasePath": path})
+    for number, case in enumerate(LOOKS_HARMLESS):
+        stalled = condition(world.wait("Connector", f"sly-{number}", is_stalled), "Stalled")
+        assert stalled["reason"] == "InvalidSpec", case
+        assert stalled["message"].startswith("spec.exportBasePath has the segment"), case
+
+
+def test_a_flapping_endpoint_does_not_flap_ready(
+    world: World, operator: OperatorProcess, connector_spec, credentials, gateway: VersityGateway
+) -> None:
+    with FaultProxy(gateway.endpoint) as proxy, StateRecorder(world) as recorder:
+        connector_spec["s3"]["endpoint"] = proxy.endpoint
+        world.create("Connector", "flappy", {**connector_spec, "validationInterval": "10s"})
+        world.wait("Connector", "flappy", is_ready)
+
+        proxy.inject(refusing_s3(503, "ServiceUnavailable"), times=None)
+        body = world.wait("Connector", "flappy", lambda b: b["status"].get("consecutiveFailures", 0) == 1)
+        assert is_ready(body)
+        assert (body["status"]["lastTestResult"], condition(body, "Reconciling")) == ("failed", {})
+        assert "ServiceUnavailable" in body["status"]["lastTestError"]
+        proxy.clear()
+        body = world.wait("Connector", "flappy", lambda b: b["status"]["lastTestResult"] == "passed")
+        assert body["status"]["consecutiveFailures"] == 0
+        truths = {condition(state, "Ready").get("status") for state in recorder.states}
+        assert "False" not in truths
+
+        proxy.inject(refusing_s3(503, "ServiceUnavailable"), times=None)
+        body = world.wait("Connector", "flappy", lambda b: condition(b, "Ready")["status"] == "False", seconds=60)
+        assert body["status"]["consecutiveFailures"] == 3
+        assert condition(body, "Ready")["reason"] == "StorageUnavailable"
+        proxy.clear()
+        world.wait("Connector", "flappy", is_ready, seconds=60)
+
+    warnings = [
+        event
+        for event in world.list("Event")
+        if event["involvedObject"]["name"] == "flappy" and event["type"] == "Warning"
+    ]
+    assert {event["reason"] for event in warnings} == {"StorageUnavailable"}
+    assert recorder.violations() == []
+
+
+def test_a_service_account_is_looked_for_and_its_access_is_not_guessed(
+    world: World, operator: OperatorProcess, connector_spec
+) -> None:
+    del connector_spec["credentialsSecretRef"]
+    spec = {**connector_spec, "serviceAccountName": "importer", "validationInterval": "10s"}
+    world.create("Connector", "by-identity", spec)
+    body = world.wait("Connector", "by-identity", is_stalled)
+    assert condition(body, "Stalled")["reason"] == "ServiceAccountNotFound"
+
+    world.api.create(world.path("ServiceAccount"), {"metadata": {"name": "importer"}})
+    body = world.wait("Connector", "by-identity", is_ready)
+    assert condition(body, "Ready")["reason"] == "ConnectionNotTested"
+    assert {p["result"] for p in body["status"]["permissions"]} == {"unknown"}
 
 
 def test_a_token_tests_again_and_is_echoed(

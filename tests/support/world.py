@@ -16,6 +16,7 @@ from tools.devcluster.fixtures import DevCluster
 Json = dict[str, Any]
 PLURALS = {"Connector": "connectors", "Index": "indexes", "ImportJob": "importjobs"}
 GROUP = "/apis/videovector.io/v1alpha1"
+CORE_KINDS = ("Secret", "ConfigMap", "ServiceAccount", "Pod", "Event")
 
 
 def condition(body: Json, kind: str) -> Json:
@@ -46,7 +47,7 @@ class World:
 
     def path(self, kind: str, name: str = "") -> str:
         """Path of a collection or an object."""
-        roots = {"Secret": "/api/v1", "Pod": "/api/v1", "Event": "/api/v1", "Job": "/apis/batch/v1"}
+        roots = {"Job": "/apis/batch/v1", **dict.fromkeys(CORE_KINDS, "/api/v1")}
         plural = PLURALS.get(kind) or f"{kind.lower()}s"
         base = f"{roots.get(kind, GROUP)}/namespaces/{self.namespace}/{plural}"
         return f"{base}/{name}" if name else base

@@ -74,6 +74,11 @@ async def put_chunk(call: Call) -> web.Response:
     """Take a chunk of a session, or answer how far it is. The session's id is all the authority it takes."""
     name = call.query.get("upload_id", "")
     session = call.parts.sessions.find(name)
+    async with session.turn:
+        return await _take_chunk(call, call.parts.sessions.find(name))
+
+
+async def _take_chunk(call: Call, session: Session) -> web.Response:
     if (result := session.result) is not None:
         return json_answer(result)
     wanted = parse_range(call.request.headers.get("Content-Range"))
@@ -89,7 +94,9 @@ async def put_chunk(call: Call) -> web.Response:
 
 async def cancel(call: Call) -> web.Response:
     """Give a session up."""
-    call.parts.sessions.find(call.query.get("upload_id", "")).discard()
+    session = call.parts.sessions.find(call.query.get("upload_id", ""))
+    async with session.turn:
+        session.discard()
     return web.Response(status=CANCELLED)
 
 

@@ -47,6 +47,8 @@ class Session:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        # One request at a time: a client whose connection broke asks again while what it sent is still being read.
+        self.turn = asyncio.Lock()
         self._data = directory / "data"
         self._digest = Digest()
         self._digested = 0

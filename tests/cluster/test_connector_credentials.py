@@ -68,8 +68,8 @@ def test_every_wrong_secret_is_told_and_cured_within_seconds(
             world.wait("Connector", name, is_ready, SECONDS)
     assert recorder.violations() == []
     seen = str(recorder.states) + str(world.list("Event")) + operator.log.read_text(encoding="utf-8")
-    for wrong in (right, *(each.data for each in cloud.wrong_secrets())):
-        for value in wrong.values():
+    for values in (right, *(each.data for each in cloud.wrong_secrets())):
+        for value in values.values():
             assert len(value) < 8 or value not in seen
 
 

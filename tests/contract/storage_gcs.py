@@ -18,7 +18,6 @@ from videovector_operator.storage.gcs import GcsStorage
 from videovector_operator.storage.port import GcsSource, Storage
 
 _NUMBERS = itertools.count(1)
-_SCOPES = ["https://www.googleapis.com/auth/devstorage.full_control"]
 
 
 class GcsServer:

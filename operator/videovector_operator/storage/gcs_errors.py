@@ -29,6 +29,8 @@ Verdict = tuple[type[StorageError], str]
 
 REQUESTER_PAYS = "userProjectMissing"
 """Our code for a bucket whose readers pay: Google calls it by several."""
+DAMAGED = "checksumMismatch"
+"""Our code for bytes that are not those of the checksum: to Google it is one invalid request of many."""
 
 _MAX_DETAIL = 300
 _REFUSED = (
@@ -119,8 +121,7 @@ def build_error(request: Request, address: Address, reply: Reply) -> StorageErro
     said = parse_refusal(reply)
     verdict = kind, text = _judge(request, reply, said)
     code = said.reason or (_REASONS.get(reply.status, "") if said.is_google else "")
-    if verdict is _PAYS:
-        code = REQUESTER_PAYS
+    code = {_PAYS: REQUESTER_PAYS, _DAMAGED: DAMAGED}.get(verdict, code)
     status = f"HTTP {reply.status}"
     told = f"{code}, {status}" if code else status
     if said.detail and kind is not InvalidCredentials:

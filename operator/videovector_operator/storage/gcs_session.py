@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from videovector_operator.errors import Invalid, StorageError, Throttled, Unavailable
 from videovector_operator.storage.exchange import Exchange
+from videovector_operator.storage.gcs_errors import DAMAGED
 from videovector_operator.storage.request import Reply, Request, transfer_seconds
 
 _GO_ON = 308
@@ -64,6 +65,9 @@ class Session:
             try:
                 reply = await self._put(part, f"bytes {done}-{end - 1}/{size}", headers, attempts=1)
             except (Throttled, Unavailable) as error:
+                if error.code == DAMAGED:
+                    # Which block it was, nobody knows.
+                    raise
                 failure = error
                 await self.http.pause(failures + 1, error)
                 reply = await self._put(b"", f"bytes */{size}", headers)

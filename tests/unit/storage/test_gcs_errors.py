@@ -18,7 +18,7 @@ from videovector_operator.errors import (
 )
 from videovector_operator.storage.endpoint_policy import EndpointPolicy
 from videovector_operator.storage.gcs_address import build_address, object_path, objects_path, upload_path
-from videovector_operator.storage.gcs_errors import REQUESTER_PAYS, build_error, is_bucket_missing
+from videovector_operator.storage.gcs_errors import DAMAGED, REQUESTER_PAYS, build_error, is_bucket_missing
 from videovector_operator.storage.port import GcsSource
 from videovector_operator.storage.request import Reply, Request
 
@@ -182,7 +182,7 @@ ANSWERS: dict[str, Row] = {
         CHUNK,
         refused(400, "invalid", 'Provided MD5 hash "a" doesn\'t match calculated MD5 hash "b".'),
         Unavailable,
-        "invalid",
+        DAMAGED,
         "damaged",
     ),
     "a session that is gone": (CHUNK, refused(404, "notFound"), Unavailable, "notFound", "begin again"),

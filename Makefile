@@ -46,7 +46,7 @@ check-static: $(STAMP)
 
 .PHONY: test-unit
 test-unit: $(STAMP) ## Unit tests only.
-	@$(PYTEST) tests/test_repository.py tests/unit $(ARGS)
+	@$(PYTEST) -n auto tests/test_repository.py tests/unit $(ARGS)
 
 .PHONY: test-contract
 test-contract: $(STAMP) ## Contract tests only: every implementation of a port, on real servers.

@@ -1,7 +1,7 @@
 """TLS of the operator's API: a server certificate made at start, and client certificates verified by the cluster's own CA.
 
 The server's certificate proves nothing to clients, and need not: they come through a tunnel that the API server and the kubelet
-hold (decision 0018). Where they come another way, a certificate of yours takes its place.
+hold (decision 0021). Where they come another way, a certificate of yours takes its place.
 """
 
 from __future__ import annotations

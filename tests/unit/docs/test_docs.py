@@ -118,7 +118,14 @@ def test_every_setting_is_documented_with_its_default(name: str) -> None:
     assert row
     default = Settings.model_fields[name].get_default(call_default_factory=True)
     if isinstance(default, int | float) or (isinstance(default, str) and default):
-        assert f"| `{f'{default:g}' if isinstance(default, float) else default}` |" in row
+        written = (
+            str(default).lower()
+            if isinstance(default, bool)
+            else f"{default:g}"
+            if isinstance(default, float)
+            else default
+        )
+        assert f"| `{written}` |" in row
 
 
 def test_no_setting_is_made_up() -> None:

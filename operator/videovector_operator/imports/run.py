@@ -169,7 +169,8 @@ class ImportWorker:
         """Renew the leases, pass on the current file, and hear of cancellation and of another limit of requests."""
         while True:
             await catalog.renew_leases(pipeline.current_file)
-            pace.set_limit(watch.control.request_limit)
+            if not watch.should_stop:
+                pace.set_limit(watch.control.request_limit)
             await asyncio.sleep(self._settings.heartbeat)
 
     async def _leave(self, pipeline: FilePipeline) -> None:

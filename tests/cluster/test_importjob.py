@@ -105,8 +105,9 @@ def test_what_cannot_start_is_stalled_with_the_fix_and_starts_once_it_can(
 ) -> None:
     world = catalogued
     world.create("Connector", "exporter", {**connector_spec, "scopes": ["export"]})
-    for number, (change, reason, word) in enumerate(STALLED.values()):
+    for number, (change, _, _) in enumerate(STALLED.values()):
         world.create("ImportJob", f"bad-{number}", {**run_spec(prefix), **change})
+    for number, (_, reason, word) in enumerate(STALLED.values()):
         body = world.wait("ImportJob", f"bad-{number}", is_stalled)
         assert condition(body, "Stalled")["reason"] == reason
         assert word in condition(body, "Stalled")["message"]
@@ -114,6 +115,25 @@ def test_what_cannot_start_is_stalled_with_the_fix_and_starts_once_it_can(
 
     world.create("Connector", "nowhere", connector_spec)
     world.wait("ImportJob", "bad-0", is_ready, 60)
+    assert world.patch("Connector", "exporter", {"spec": {"scopes": ["import", "export"]}})[0] == 200
+    world.wait("ImportJob", "bad-3", is_ready, 60)
+
+
+def test_an_import_may_be_applied_before_what_it_names(
+    world: World, operator: OperatorProcess, kubelet: LocalKubelet, connector_spec, credentials, prefix: str
+) -> None:
+    with StateRecorder(world) as recorder:
+        world.create("ImportJob", "early", run_spec(prefix))
+        body = world.wait("ImportJob", "early", lambda b: condition(b, "Ready").get("reason") == "ConnectorNotFound")
+        assert condition(body, "Ready")["status"] == "Unknown"
+        world.create("Connector", "archive", connector_spec)
+        world.create("Index", "films", {})
+        world.wait("ImportJob", "early", is_ready, 60)
+
+    assert recorder.violations() == []
+    assert not any(is_stalled(state) for state in recorder.states if state["kind"] == "ImportJob")
+    about = [event for event in world.list("Event") if event["involvedObject"]["kind"] == "ImportJob"]
+    assert [event["reason"] for event in about if event["type"] == "Warning"] == []
 
 
 def test_a_run_waits_for_its_connector_and_goes_on_by_itself(

@@ -13,24 +13,42 @@ import sys
 import tempfile
 import threading
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
+from tests.support.nursery import Nursery
 from tests.support.operator_process import ROOT
 from tests.support.world import World
 
 Json = dict[str, Any]
 _LOOK_SECONDS = 0.15
+_NOT_OVER = "?fieldSelector=status.phase!=Succeeded,status.phase!=Failed"
+
+
+class Process(Protocol):
+    """What a kubelet needs to know of a process; `subprocess.Popen` is one."""
+
+    @property
+    def returncode(self) -> int | Any: ...
+
+    def poll(self) -> int | None: ...
+
+    def terminate(self) -> None: ...
+
+    def kill(self) -> None: ...
+
+    def wait(self, timeout: float | None = None) -> Any: ...
 
 
 class LocalKubelet:
-    """A kubelet for one namespace."""
+    """A kubelet for one namespace. With a ``nursery`` many pods cost little."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, nursery: Nursery | None = None) -> None:
         self._world = world
+        self._nursery = nursery
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._scratch = tempfile.TemporaryDirectory()
-        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._processes: dict[str, Process] = {}
         self._reported: set[str] = set()
         self.started = 0
         self.errors: list[str] = []
@@ -48,7 +66,7 @@ class LocalKubelet:
                 process.wait(10)
         self._scratch.cleanup()
 
-    def running(self) -> list[subprocess.Popen[bytes]]:
+    def running(self) -> list[Process]:
         """Processes of pods that have not ended."""
         return [process for process in list(self._processes.values()) if process.poll() is None]
 
@@ -61,7 +79,8 @@ class LocalKubelet:
             self._stop.wait(_LOOK_SECONDS)
 
     def _look(self) -> None:
-        pods = {pod["metadata"]["uid"]: pod for pod in self._world.list("Pod")}
+        listed = self._world.api.get(self._world.path("Pod") + _NOT_OVER) or {}
+        pods = {pod["metadata"]["uid"]: pod for pod in listed.get("items") or ()}
         for uid, pod in pods.items():
             process = self._processes.get(uid)
             if process is None and not pod["metadata"].get("deletionTimestamp"):
@@ -78,19 +97,28 @@ class LocalKubelet:
         env = {entry["name"]: value for entry in container["env"] if (value := self._value(entry, pod)) is not None}
         for volume in pod["spec"].get("volumes") or ():
             if volume["name"] == "credentials":
-                env["VIDEOVECTOR_CREDENTIALS_DIRECTORY"] = self._mount(uid, volume["secret"]["secretName"])
+                directory = self._mount(f"{uid}-credentials", volume["projected"]["sources"])
+                env["VIDEOVECTOR_CREDENTIALS_DIRECTORY"] = str(directory)
+            elif volume["name"] == "ca":
+                env["VIDEOVECTOR_CA_BUNDLE_FILE"] = str(self._mount(f"{uid}-ca", [volume]) / "ca.crt")
+        self._processes[uid] = self._spawn(uid, container["args"], env)
+        self.started += 1
+        self._report(pod, "Running", {"running": {}}, ready=True)
+
+    def _spawn(self, uid: str, arguments: list[str], env: dict[str, str]) -> Process:
+        log = Path(self._scratch.name) / f"{uid}.log"
+        if self._nursery is not None:
+            return self._nursery.start(uid, arguments, env, log)
         base = {
             name: value for name, value in os.environ.items() if not name.startswith(("VIDEOVECTOR_", "PYTHONDONT"))
         }
-        with (Path(self._scratch.name) / f"{uid}.log").open("wb") as log:
-            self._processes[uid] = subprocess.Popen(
-                [sys.executable, "-m", "videovector_operator", *container["args"]],
+        with log.open("wb") as out:
+            return subprocess.Popen(
+                [sys.executable, "-m", "videovector_operator", *arguments],
                 env={**base, **env, "PYTHONPATH": str(ROOT / "operator"), "AWS_EC2_METADATA_DISABLED": "true"},
-                stdout=log,
+                stdout=out,
                 stderr=subprocess.STDOUT,
             )
-        self.started += 1
-        self._report(pod, "Running", {"running": {}}, ready=True)
 
     def _value(self, entry: Json, pod: Json) -> str | None:
         source = entry.get("valueFrom") or {}
@@ -103,14 +131,22 @@ class LocalKubelet:
             return name
         return entry.get("value")
 
-    def _mount(self, uid: str, secret_name: str) -> str:
-        secret = self._world.get("Secret", secret_name)
-        assert secret is not None, f"no Secret {secret_name}"
-        directory = Path(self._scratch.name) / uid
+    def _mount(self, name: str, sources: list[Json]) -> Path:
+        """Write the chosen keys of Secrets and ConfigMaps into one directory."""
+        directory = Path(self._scratch.name) / name
         directory.mkdir(exist_ok=True)
-        for key, value in secret["data"].items():
-            (directory / key).write_bytes(base64.b64decode(value))
-        return str(directory)
+        for source in sources:
+            kind = "Secret" if "secret" in source else "ConfigMap"
+            wanted = source.get("secret") or source["configMap"]
+            body = self._world.get(kind, wanted.get("secretName") or wanted["name"]) or {}
+            data = body.get("data") or {}
+            for item in wanted["items"]:
+                value = data.get(item["key"])
+                assert value is not None or wanted.get("optional"), f"{name}: no key {item['key']}"
+                if value is not None:
+                    content = base64.b64decode(value) if kind == "Secret" else value.encode()
+                    (directory / item["path"]).write_bytes(content)
+        return directory
 
     def _report_end(self, uid: str, pod: Json, code: int) -> None:
         exit_code = code if code >= 0 else 128 - code

@@ -34,7 +34,7 @@ class QueueHouse(House):
     """A House with a Connector that allows two runs, and what happens to runs and their Jobs."""
 
     def open(self, *imports: str, limit: int | None = 2, **meta: Any) -> None:
-        more = {} if limit is None else {"maxConcurrentRuns": limit}
+        more: Json = {} if limit is None else {"maxConcurrentRuns": limit}
         for manifest in (secret_manifest(), connector_manifest(**more), index_manifest()):
             self.fake.apply(manifest)
         for name in imports:

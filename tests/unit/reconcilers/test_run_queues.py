@@ -311,16 +311,16 @@ def test_whatever_happens_positions_and_counts_are_those_of_a_plain_count(desk: 
     stands: dict[str, Stand] = {}
     for _ in range(400):
         name = f"run-{chance.randrange(30):02}"
-        match chance.randrange(4):
-            case 0 if name not in stands:
-                desk.apply(name, int(name[4:]))
-                stands[name] = Stand.WAITING
-            case 1 if name in stands:
-                desk.queues.hear(key(name), None)
-                del stands[name]
-            case _ if name in stands:
-                stands[name] = chance.choice(list(Stand))
-                desk.settle(name, stands[name])
+        step = chance.randrange(4)
+        if step == 0 and name not in stands:
+            desk.apply(name, int(name[4:]))
+            stands[name] = Stand.WAITING
+        elif step == 1 and name in stands:
+            desk.queues.hear(key(name), None)
+            del stands[name]
+        elif name in stands:
+            stands[name] = chance.choice(list(Stand))
+            desk.settle(name, stands[name])
         in_line = sorted(other for other, stand in stands.items() if stand.is_in_line)
         assert [desk.position(other) for other in in_line] == list(range(1, len(in_line) + 1))
         running = tuple(sorted(other for other, stand in stands.items() if stand is Stand.RUNNING))

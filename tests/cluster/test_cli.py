@@ -20,7 +20,7 @@ from tests.support.cluster_users import People
 from tests.support.imports import GOOD, fill_folder, run_spec
 from tests.support.local_kubelet import LocalKubelet
 from tests.support.operator_process import OperatorProcess
-from tests.support.plugin_process import Done, Plugin, children_of, end
+from tests.support.plugin_process import Done, Plugin, all_commands, children_of, end
 from tests.support.world import World, is_ready, is_stalled
 from tools.devcluster.fixtures import DevCluster
 
@@ -284,13 +284,3 @@ def test_what_was_started_ends_with_the_command(
     assert end(process, number) == {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}[number]
     assert not Path(socket).parent.exists()
     assert not any(socket in line for line in all_commands())
-
-
-def all_commands() -> list[str]:
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            found.append(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
-        except OSError:
-            continue
-    return found

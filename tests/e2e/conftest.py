@@ -11,7 +11,7 @@ from tests.support.installed_system import BUCKET, InstalledSystem, installed
 from tools.devcluster.fixtures import DevCluster
 from tools.sample_media import generate_small
 
-MODULES = ("clouds", "quickstart", "failed", "kills", "restarts", "rotation")
+MODULES = ("clouds", "quickstart", "failed", "kills", "plugin", "restarts", "rotation")
 SMALL_FILES = 48
 
 

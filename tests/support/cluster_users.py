@@ -85,8 +85,8 @@ class People:
         return self._cluster.run_kubectl(*here, "create", "token", name, *options).strip()
 
     def grant_tunnel(self, user: User, namespace: str, release: str) -> None:
-        """Bind the Role …-cli of an installed release to a service account."""
-        account = f"--serviceaccount={self._namespace}:{user.name}"
+        """Bind the Role …-cli of an installed release to a user."""
+        account = f"--serviceaccount={self._namespace}:{user.name}" if user.identity is None else f"--user={user.name}"
         name = f"{user.name}-cli-{self._namespace}"
         self._cluster.run_kubectl("-n", namespace, "create", "rolebinding", name, f"--role={release}-cli", account)
 

@@ -101,3 +101,14 @@ def end(process: subprocess.Popen[str], number: signal.Signals = signal.SIGTERM)
     process.send_signal(number)
     process.communicate(timeout=20)
     return process.returncode
+
+
+def all_commands() -> list[str]:
+    """Command lines of every process of this machine."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            found.append(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+        except OSError:
+            continue
+    return found

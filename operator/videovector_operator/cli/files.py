@@ -65,7 +65,7 @@ def read_pages(
 
 
 def _write_csv(pages: Iterator[Sequence[Json]]) -> None:
-    writer = csv.writer(sys.stdout)
+    writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(FIELDS)
     for page in pages:
         for file in page:

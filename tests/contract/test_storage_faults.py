@@ -1,27 +1,15 @@
-"""What S3Storage makes of servers that fail: slow, broken off, throttling, wrong, or not S3 at all.
-
-A scripted server in the test shows what no real one shows on demand, and what stood on the wire.
-"""
+"""What S3Storage makes of servers that fail: slow, broken off, throttling, wrong, or not S3 at all."""
 
 from __future__ import annotations
 
-import asyncio
-import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from email.utils import format_datetime
-from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
-from tests.support.local_storage import LOCAL
-from tests.support.stub_server import Answer, StubServer, answer
+from tests.contract.s3_script import ETAG, KEYS, NOW, failure, listing, part, serving
+from tests.support.stub_server import Answer, answer
 from videovector_operator.errors import (
     AccessDenied,
     Changed,
@@ -33,70 +21,11 @@ from videovector_operator.errors import (
     Unavailable,
 )
 from videovector_operator.storage.exchange import Limits
-from videovector_operator.storage.port import ObjectInfo, S3Source, StaticCredentials
+from videovector_operator.storage.port import ObjectInfo, StaticCredentials
 from videovector_operator.storage.s3 import S3Storage
 from videovector_operator.storage.s3_credentials import AmbientCredentials
 
 pytestmark = pytest.mark.contract
-
-KEYS = StaticCredentials("the-access-key", "the-secret-key", "the-session-token")
-NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
-QUICK = Limits(connect=2.0, silence=1.0, total=10.0, attempts=4)
-
-
-def failure(status: int, code: str, extra: str = "", headers: dict[str, str] | None = None) -> Answer:
-    text = (
-        f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>no {KEYS.secret_access_key}</Message>{extra}</Error>"
-    )
-    return answer(status, text.encode(), headers)
-
-
-def part(data: bytes, start: int = 0, size: int | None = None, **options: object) -> Answer:
-    total = "*" if size is None else size
-    headers = {"Content-Range": f"bytes {start}-{start + len(data) - 1}/{total}"}
-    return answer(206, data, headers, **options)  # type: ignore[arg-type]  # options of answer()
-
-
-def listing(*keys: str, token: str = "", rest: str = "") -> Answer:
-    entries = "".join(
-        f"<Contents><Key>{key}</Key><LastModified>2026-01-02T03:04:05.000Z</LastModified>"
-        f'<ETag>"e"</ETag><Size>1</Size><StorageClass>STANDARD</StorageClass></Contents>'
-        for key in keys
-    )
-    more = f"<IsTruncated>true</IsTruncated><NextContinuationToken>{token}</NextContinuationToken>" if token else ""
-    text = f'<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{entries}{more}{rest}</ListBucketResult>'
-    return answer(200, text.encode())
-
-
-class Slept:
-    """Records waits instead of waiting."""
-
-    def __init__(self) -> None:
-        self.seconds: list[float] = []
-
-    async def __call__(self, seconds: float) -> None:
-        self.seconds.append(seconds)
-        await asyncio.sleep(0)
-
-
-@asynccontextmanager
-async def serving(
-    *script: Answer, limits: Limits = QUICK, credentials: AmbientCredentials | None = None
-) -> AsyncIterator[tuple[S3Storage, StubServer, Slept]]:
-    slept = Slept()
-    async with StubServer(script) as stub:
-        source = S3Source("media", "eu-central-1", stub.endpoint, credentials=KEYS)
-        storage = S3Storage(
-            source,
-            LOCAL,
-            limits=limits,
-            credentials=credentials,
-            clock=lambda: NOW,
-            jitter=lambda: 0.0,
-            sleep=slept,
-        )
-        yield storage, stub, slept
-        await storage.close()
 
 
 async def keys_of(storage: S3Storage) -> list[str]:
@@ -147,6 +76,16 @@ async def test_tries_are_bounded(case: str) -> None:
         assert KEYS.secret_access_key not in failed.value.message
 
 
+async def test_no_request_is_repeated_behind_our_back() -> None:
+    """The connection is a kept-alive one: the session must not send again by itself what the server may have done."""
+    ok = answer(204)
+    async with serving(ok, Answer(b"", "reset"), ok, Answer(b"", "close"), ok) as (storage, stub, slept):
+        for _ in range(3):
+            await storage.delete("a.mp4")
+        assert len(stub.seen) == 5
+        assert len(slept.seconds) == 2
+
+
 async def test_backoff_grows_and_retry_after_is_obeyed() -> None:
     patient = failure(503, "SlowDown", headers={"Retry-After": "3"})
     async with serving(answer(503), answer(500), patient, part(b"0")) as (storage, _, slept):
@@ -172,10 +111,10 @@ async def test_a_hanging_server_costs_no_more_than_the_deadline() -> None:
 
 
 SLICES = {
-    "200 with the whole object": (answer(200, bytes(range(100))), 10, 20, bytes(range(10, 30))),
-    "200, range at the end": (answer(200, bytes(range(100))), 90, 20, bytes(range(90, 100))),
-    "200, range behind the end": (answer(200, bytes(range(100))), 100, 20, b""),
-    "200, range of everything": (answer(200, bytes(range(100))), 0, 100, bytes(range(100))),
+    "200 with the whole object": (answer(200, bytes(range(100)), ETAG), 10, 20, bytes(range(10, 30))),
+    "200, range at the end": (answer(200, bytes(range(100)), ETAG), 90, 20, bytes(range(90, 100))),
+    "200, range behind the end": (answer(200, bytes(range(100)), ETAG), 100, 20, b""),
+    "200, range of everything": (answer(200, bytes(range(100)), ETAG), 0, 100, bytes(range(100))),
     "206 without the size": (part(b"0123456789", 5), 5, 10, b"0123456789"),
     "416": (failure(416, "InvalidRange"), 500, 10, b""),
 }
@@ -189,7 +128,7 @@ async def test_a_range_is_the_right_slice(case: str) -> None:
 
 
 async def test_an_ignored_range_reads_no_more_than_needed() -> None:
-    endless = answer(200, bytes(1_000_000), length=1 << 40, then="hang")
+    endless = answer(200, bytes(1_000_000), ETAG, length=1 << 40, then="hang")
     async with serving(endless) as (storage, _, _):
         assert await storage.read_range("a.mp4", 1000, 10) == bytes(10)
         with pytest.raises(Invalid, match="ignores byte ranges"):
@@ -222,7 +161,13 @@ REFUSED: dict[str, tuple[Answer, type[StorageError], str]] = {
     "redirect without a region": (answer(302, headers={"Location": "http://127.0.0.1:1/"}), Invalid, "elsewhere"),
     "not HTTP": (Answer(b"220 smtp.example ESMTP\r\n", "close"), Invalid, "S3 server"),
     "other bytes than asked for": (part(b"0123456789", 7, 100), Invalid, "other bytes"),
-    "206 without Content-Range": (answer(206, b"0123456789"), Invalid, "which bytes"),
+    "206 without Content-Range": (answer(206, b"0123456789", ETAG), Invalid, "which bytes"),
+    "another version, If-Match ignored": (
+        answer(206, b"0123456789", {"Content-Range": "bytes 0-9/10", "ETag": '"other"'}),
+        Changed,
+        "another version",
+    ),
+    "a web page": (answer(200, b"<html>please sign in</html>"), Invalid, "not S3's"),
     "not implemented": (failure(501, "NotImplemented"), Invalid, "S3 server"),
 }
 
@@ -309,10 +254,10 @@ async def test_keys_stand_on_the_wire_as_they_are() -> None:
 
 async def test_requests_are_plain_signed_and_ask_for_no_compression() -> None:
     async with serving(part(b"0", size=1)) as (storage, stub, _):
-        await storage.read_range("a.mp4", 0, 1, fingerprint="e1")
+        await storage.read_range("a.mp4", 0, 1, fingerprint="e")
     [seen] = stub.seen
     assert seen.headers["range"] == "bytes=0-0"
-    assert seen.headers["if-match"] == '"e1"'
+    assert seen.headers["if-match"] == '"e"'
     assert seen.headers["accept-encoding"] == "identity"
     assert seen.headers["x-amz-security-token"] == KEYS.session_token
     assert seen.headers["x-amz-date"] == "20260504T030201Z"
@@ -320,7 +265,7 @@ async def test_requests_are_plain_signed_and_ask_for_no_compression() -> None:
 
 
 async def test_stored_content_encodings_are_not_undone() -> None:
-    reply = answer(206, b"not gzip at all", {"Content-Range": "bytes 0-14/15", "Content-Encoding": "gzip"})
+    reply = answer(206, b"not gzip at all", {**ETAG, "Content-Range": "bytes 0-14/15", "Content-Encoding": "gzip"})
     async with serving(reply) as (storage, _, _):
         assert await storage.read_range("a.json.gz", 0, 15) == b"not gzip at all"
 
@@ -343,43 +288,3 @@ async def test_expired_ambient_credentials_are_asked_for_again_once() -> None:
             await storage.read_range("a.mp4", 0, 1)
     used = [seen.headers["authorization"].split("=")[1].split("/")[0] for seen in stub.seen]
     assert used == ["first", "second", "second", "third"]
-
-
-def untrusted_tls(directory: Path) -> ssl.SSLContext:
-    """Make a server context with a certificate that nobody trusts."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "stub")])
-    now = datetime.now(UTC)
-    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-    builder = (
-        builder.serial_number(1).not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
-    )
-    pem = serialization.Encoding.PEM
-    plain = (serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    file = directory / "server.pem"
-    file.write_bytes(key.private_bytes(pem, *plain) + builder.sign(key, hashes.SHA256()).public_bytes(pem))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(file)
-    return context
-
-
-async def test_an_untrusted_certificate_is_for_the_user_to_fix(tmp_path: Path) -> None:
-    async with StubServer([answer(200)], untrusted_tls(tmp_path)) as stub:
-        storage = S3Storage(S3Source("media", "r", stub.endpoint, credentials=KEYS), LOCAL, limits=QUICK)
-        with pytest.raises(Invalid, match="certificate is not trusted"):
-            await storage.test_access()
-        await storage.close()
-        assert stub.seen == []
-
-
-HOSTILE_KEYS: Sequence[str] = ("", "x" * 1025, "é" * 513, "\ud800")
-
-
-@pytest.mark.parametrize("key", HOSTILE_KEYS, ids=("empty", "long", "long in bytes", "surrogate"))
-async def test_keys_that_cannot_exist_are_refused_before_any_request(key: str) -> None:
-    async with serving(answer(500)) as (storage, stub, _):
-        calls: list[Callable[[], object]] = [lambda: storage.stat(key), lambda: storage.read_range(key, 0, 1)]
-        for call in calls:
-            with pytest.raises(Invalid):
-                await call()  # type: ignore[misc]  # each gives an awaitable
-    assert stub.seen == []

@@ -200,15 +200,17 @@ class Exchange:
 
     async def _exchange_by_session(self, request: Request, signed: Signed) -> Reply:
         url = URL(f"{self.place.origin}{signed.target}", encoded=True)
-        # Large bodies go out piece by piece; the buffer is not copied.
-        body = io.BytesIO(request.body) if len(request.body) > _LARGEST_PIECE else request.body or None
+        # Large bodies go out piece by piece. As a payload, not as a plain buffer: aiohttp sends once more by itself what a kept-alive
+        # connection has swallowed, and would send of a buffer only what was not read yet.
+        large = len(request.body) > _LARGEST_PIECE
+        body = aiohttp.BytesIOPayload(io.BytesIO(request.body)) if large else request.body or None
         async with self._session.request(
             request.method,
             url,
             headers=signed.headers,
             data=body,
             allow_redirects=False,
-            timeout=self._times(request.extra_seconds),
+            timeout=self._times(request.patience),
         ) as response:
             if request.method == "HEAD":
                 return Reply(response.status, response.headers)
@@ -217,9 +219,9 @@ class Exchange:
             keep = bounds.keep if response.status in bounds.accepted else bounds.keep_refused
             return Reply(response.status, response.headers, await read_body(response, skip, keep))
 
-    def _times(self, extra_seconds: float) -> aiohttp.ClientTimeout:
+    def _times(self, patience: float) -> aiohttp.ClientTimeout:
         limits = self._limits
-        return aiohttp.ClientTimeout(total=None, sock_connect=limits.connect, sock_read=limits.silence + extra_seconds)
+        return aiohttp.ClientTimeout(total=None, sock_connect=limits.connect, sock_read=limits.silence * patience)
 
 
 def _bounds_of(request: Request) -> Bounds:

@@ -17,8 +17,9 @@ class Request:
 
     ``skip`` and ``keep`` bound the body that is read: bytes before ``skip`` are dropped when the server ignores the
     range (status 200), and no more than ``keep`` bytes are kept. ``attempts`` None = as `Limits` says.
-    ``lean`` requests (GET only) take the transport made for very many small replies. ``extra_seconds`` are allowed on top of the
-    usual times, for the bytes that the request moves (see `transfer_seconds`); the lean transport has none.
+    ``lean`` requests (GET only) take the transport made for very many small replies. ``extra_seconds`` come on top of the
+    usual total, for the bytes that the request moves (see `transfer_seconds`) or the work that it is. With ``patience`` the server
+    may be silent so many times longer than usual, because it works; the lean transport has none.
     """
 
     method: str
@@ -34,6 +35,7 @@ class Request:
     accepted: tuple[int, ...] = (200,)
     lean: bool = False
     extra_seconds: float = 0.0
+    patience: float = 1.0
 
 
 def transfer_seconds(size: int) -> float:

@@ -29,7 +29,7 @@ from videovector_operator.storage.object_key import (
 )
 from videovector_operator.storage.port import AccessReport, Action, ListPage, ObjectInfo, S3Source, StorageOptions
 from videovector_operator.storage.ranges import ACCEPTED, decode_range
-from videovector_operator.storage.request import Request
+from videovector_operator.storage.request import Reply, Request
 from videovector_operator.storage.s3_address import Address, build_address
 from videovector_operator.storage.s3_copy import Copy, copy_object
 from videovector_operator.storage.s3_credentials import (
@@ -40,7 +40,7 @@ from videovector_operator.storage.s3_credentials import (
 )
 from videovector_operator.storage.s3_dialect import S3Dialect
 from videovector_operator.storage.s3_list import list_pages
-from videovector_operator.storage.s3_object import look_up, path_of
+from videovector_operator.storage.s3_object import check_version, look_up, path_of
 from videovector_operator.storage.s3_presign import presign_get
 from videovector_operator.storage.s3_write import Target, write_object
 
@@ -132,7 +132,12 @@ class S3Storage:
             accepted=ACCEPTED,
             lean=True,
         )
-        return await self._open().http.send(request, lambda reply: decode_range(key, start, length, reply))
+
+        def decode(reply: Reply) -> bytes:
+            check_version(key, fingerprint, reply)
+            return decode_range(key, start, length, reply)
+
+        return await self._open().http.send(request, decode)
 
     async def write(
         self,

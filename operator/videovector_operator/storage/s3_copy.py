@@ -31,6 +31,8 @@ _LARGEST_AT_ONCE = 256 * _MIB
 _RANGE = 128 * _MIB
 _MOST_RANGES = 9_000
 _WIDTH = 4
+_PATIENCE = 6.0
+"""A server that copies says nothing until it is done."""
 _TRIES = 3
 """Versions that are tried when the source changes under a copy that names none."""
 _KEPT = ("content-type", "cache-control", "content-disposition", "content-encoding", "content-language", "expires")
@@ -117,6 +119,7 @@ async def _copy_at_once(copy: Copy, found: Found) -> ObjectInfo:
         path=path_of(copy.target),
         headers={**_source_headers(copy, found), **(IF_ABSENT if copy.if_absent else {})},
         extra_seconds=transfer_seconds(found.info.size) / 16,
+        patience=_PATIENCE,
     )
     info = found.info
 
@@ -148,6 +151,7 @@ async def _copy_range(copy: Copy, upload: Upload, found: Found, number: int, byt
         params={"partNumber": str(number), "uploadId": upload.id},
         headers={**_source_headers(copy, found), "x-amz-copy-source-range": byte_range},
         extra_seconds=transfer_seconds(_RANGE) / 4,
+        patience=_PATIENCE,
     )
 
     def decode(reply: Reply) -> str:

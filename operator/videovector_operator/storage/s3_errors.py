@@ -36,6 +36,7 @@ _EXPIRED = (InvalidCredentials, "the credentials have expired. Put fresh ones in
 _DENIED = (AccessDenied, "access denied. Allow this action for the credentials in use")
 _SLOW_DOWN = (Throttled, "the server asks to slow down")
 _FAILED = (Unavailable, "the server failed. It is tried again")
+_DAMAGED = (Unavailable, "the bytes were changed on the way. They are sent again")
 _ABSENT = (NotFound, "it does not exist")
 _CHANGED = (Changed, "it was changed since it was listed")
 _UNACCEPTED = (Invalid, "the server does not accept this request")
@@ -56,6 +57,7 @@ _BY_CODE: dict[str, Verdict] = {
         ("TooManyRequests", "RequestLimitExceeded", "RequestThrottled", "BandwidthLimitExceeded"), _SLOW_DOWN
     ),
     **dict.fromkeys(("InternalError", "ServiceUnavailable", "RequestTimeout", "OperationAborted", "Busy"), _FAILED),
+    **dict.fromkeys(("XAmzContentSHA256Mismatch", "BadDigest"), _DAMAGED),
     CLOCK_SKEW: (Unavailable, "this machine's clock and the server's differ too much. Set the clock"),
     "PreconditionFailed": _CHANGED,
 }

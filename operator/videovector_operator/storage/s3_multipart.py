@@ -17,7 +17,7 @@ from xml.sax.saxutils import escape
 from videovector_operator.errors import AlreadyExists, Changed, NotFound, StorageError, Unavailable
 from videovector_operator.storage.exchange import Exchange
 from videovector_operator.storage.port import ObjectInfo
-from videovector_operator.storage.request import Reply, Request, transfer_seconds
+from videovector_operator.storage.request import Reply, Request
 from videovector_operator.storage.s3_errors import parse_xml
 from videovector_operator.storage.s3_list import parse_etag
 from videovector_operator.storage.s3_object import look_up, not_s3, parse_checksum, parse_date, path_of
@@ -28,8 +28,9 @@ MARK = "x-amz-meta-videovector-write"
 IF_ABSENT = {"if-none-match": "*"}
 _GONE = "NoSuchUpload"
 _MOST_ABORTS = 3
-_COMPLETE_SECONDS = 120.0
-"""Servers may put the parts together only now."""
+_COMPLETE_SECONDS = 600.0
+_PATIENCE = 12.0
+"""Servers may put the parts together only now; S3 itself sends white space meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,8 @@ class Upload:
             headers={"content-type": "application/xml", **(IF_ABSENT if if_absent else {})},
             body=body,
             body_sha256=sha256(body).hexdigest(),
-            extra_seconds=_COMPLETE_SECONDS + transfer_seconds(size) / 64,
+            extra_seconds=_COMPLETE_SECONDS,
+            patience=_PATIENCE,
         )
 
         def decode(reply: Reply) -> ObjectInfo:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
-from videovector_operator.errors import AccessDenied, Invalid
+from videovector_operator.errors import AccessDenied, Changed, Invalid
 from videovector_operator.storage.exchange import Exchange
 from videovector_operator.storage.object_key import refuse_bad_key
 from videovector_operator.storage.port import ObjectInfo
@@ -48,6 +48,20 @@ async def look_up(http: Exchange, key: str) -> Found:
         first = Request("GET", action, path=path, headers={"range": "bytes=0-0"}, keep=1, accepted=(200, 206, 416))
         await http.send(first, lambda _: None)
         raise
+
+
+def check_version(key: str, fingerprint: str | None, reply: Reply) -> None:
+    """Check that the reply to a read is an object's, and of the right version: not every server knows If-Match.
+
+    Raises Invalid for what has no ETag (the page of a proxy that is in the way, for instance) and Changed.
+    """
+    if reply.status == 416:
+        return
+    etag = parse_etag(reply.headers.get("etag", ""))
+    if not etag:
+        raise not_s3(f"reading object {key!r}")
+    if fingerprint is not None and etag != fingerprint:
+        raise Changed(f"Object {key!r} was changed since it was listed: the server gave another version")
 
 
 def decode_written(key: str, size: int, content_type: str, headers: Mapping[str, str], now: datetime) -> ObjectInfo:

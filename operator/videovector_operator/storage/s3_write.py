@@ -71,6 +71,7 @@ async def _put(http: Exchange, target: Target, body: bytes) -> ObjectInfo:
         body=body,
         body_sha256=await _hash(body),
         extra_seconds=transfer_seconds(len(body)),
+        patience=2,
     )
 
     def decode(reply: Reply) -> ObjectInfo:
@@ -107,6 +108,7 @@ async def _put_part(upload: Upload, number: int, part: bytes) -> str:
         body=part,
         body_sha256=await _hash(part),
         extra_seconds=transfer_seconds(len(part)),
+        patience=2,
     )
 
     def decode(reply: Reply) -> str:

@@ -59,7 +59,7 @@ def open_session(
         resolver.policy.refuse_address(str(address[4][0]))
         return socket.socket(address[0], address[1], address[2])
 
-    return aiohttp.ClientSession(
+    session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=connections, resolver=resolver, ssl=tls, socket_factory=open_socket),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_seconds, sock_read=silence_seconds),
         cookie_jar=aiohttp.DummyCookieJar(),
@@ -67,6 +67,9 @@ def open_session(
         auto_decompress=False,
         headers={"accept-encoding": "identity", "user-agent": "videovector-operator"},
     )
+    # aiohttp would repeat a request by itself when its connection ends; whoever sends it must know that it may have been done.
+    session._retry_connection = False  # noqa: SLF001 - there is no public way
+    return session
 
 
 class GuardedResolver(aiohttp.ThreadedResolver):

@@ -2,38 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
+from videovector_operator.catalog.port import OperatorCatalog
 from videovector_operator.cluster.port import Cluster
 from videovector_operator.core import names
 from videovector_operator.core.keys import ObjectKey
-from videovector_operator.core.records import FileState, RunFile, RunSummary
+from videovector_operator.core.records import RunFile
 from videovector_operator.operator_api.problems import not_found
 from videovector_operator.operator_api.queries import FilesQuery, build_cursor
 
 Json = dict[str, Any]
-
-
-class RunLists(Protocol):
-    """The part of the catalog that is needed here; see `catalog.port.OperatorCatalog`."""
-
-    async def observe_run(self, run_id: str, *, list_limit: int = 50) -> RunSummary | None:
-        """Read a run."""
-        ...
-
-    async def list_run_files(
-        self,
-        run_id: str,
-        *,
-        state: FileState | None = None,
-        reason: str | None = None,
-        after: str = "",
-        limit: int = 1000,
-    ) -> Sequence[RunFile]:
-        """One page of its files, in path order."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +21,7 @@ class FileLister:
     """Lists files of ImportJobs."""
 
     cluster: Cluster
-    catalog: RunLists
+    catalog: OperatorCatalog
 
     async def list_files(self, key: ObjectKey, query: FilesQuery) -> Json:
         """One page of an ImportJob's files; ``next`` None = it was the last. Raises ApiProblem (404), CatalogUnavailable."""

@@ -207,6 +207,14 @@ async def test_a_secret_that_does_not_do_is_explained_without_a_request_to_stora
     assert desk.sources == []
 
 
+async def test_the_operators_own_identity_stands_in_for_no_other(desk: Desk) -> None:
+    desk.cluster.edit(FOOTAGE, {"spec": {"credentialsSecretRef": None, "serviceAccountName": "media-reader"}})
+    reply = await desk.ask(BROWSE)
+    assert (reply.status, reply.code) == (422, "ConnectionNotTested")
+    assert "'media-reader'" in reply.message
+    assert desk.sources == []
+
+
 async def test_a_kubernetes_api_that_does_not_answer_is_no_refusal(desk: Desk) -> None:
     desk.cluster.fail("create", ClusterError("no answer"), kind="TokenReview")
     assert (await desk.ask(BROWSE)).status == 503

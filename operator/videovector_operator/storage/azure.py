@@ -147,7 +147,8 @@ class AzureStorage:
         opened = self._open()
         own = opened.credentials
         query = own.token if isinstance(own, SasCredentials) else ""
-        plan = Copy(opened.http, opened.address, key, target, from_bucket, if_absent, query, self._sleep)
+        mark = self._make_mark()
+        plan = Copy(opened.http, opened.address, key, target, from_bucket, if_absent, query, mark, self._sleep)
         return await copy_blob(plan, fingerprint)
 
     async def delete(self, key: str) -> None:

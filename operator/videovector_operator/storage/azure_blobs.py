@@ -21,7 +21,11 @@ from videovector_operator.storage.request import Reply
 _CONTENT = re.compile(r"md5-([0-9a-f]{32})-(\d+)")
 _BLOCK = "BlockBlob"
 _SIZE = re.compile(r"bytes (?:\d+-\d+|\*)/(\d+)")
-_DIRECTORY = "x-ms-meta-hdi_isfolder"
+METADATA = "x-ms-meta-"
+"""What the headers of a blob's metadata begin with."""
+MARK = f"{METADATA}videovector_write"
+"""Header that makes a blob recognisable as what one certain call has made, after a lost answer."""
+_DIRECTORY = f"{METADATA}hdi_isfolder"
 
 
 class Content(NamedTuple):
@@ -113,9 +117,14 @@ def check_content(key: str, label: str, start: int, pinned: Content, reply: Repl
 
 
 def decode_read(key: str, start: int, length: int, reply: Reply) -> bytes:
-    """Read a ranged reply; see `ranges.decode_range`. An empty blob has no range to name: emulators answer 206 all the same."""
+    """Read a ranged reply; see `ranges.decode_range`. Raises Invalid for a web page that answers everything.
+
+    An empty blob has no range to name: emulators answer 206 all the same.
+    """
     if reply.status == 206 and reply.headers.get("content-range", "").endswith("/0"):
         return b""
+    if reply.status == 200 and "etag" not in reply.headers:
+        raise Invalid(f"The answer to reading object {key!r} is not Azure's: check the endpoint")
     return decode_range(key, start, length, reply)
 
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from videovector_operator.errors import AccessDenied, AlreadyExists, Changed, StorageError, Unavailable
 from videovector_operator.storage.azure_address import Address, refuse_lossy_name
-from videovector_operator.storage.azure_blobs import changed, decode_head
+from videovector_operator.storage.azure_blobs import MARK, METADATA, changed, decode_head
 from videovector_operator.storage.azure_errors import UNEXPLAINED, is_create_conflict
 from videovector_operator.storage.exchange import Exchange
 from videovector_operator.storage.port import ObjectInfo
@@ -30,7 +30,9 @@ _START_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """One copy. ``source_query`` (a shared access signature, or "") lets Azure read the source; ``sleep`` waits seconds."""
+    """One copy. ``source_query`` (a shared access signature, or "") lets Azure read the source; ``mark`` is a unique word;
+    ``sleep`` waits seconds.
+    """
 
     http: Exchange
     address: Address
@@ -39,6 +41,7 @@ class Copy:
     from_container: str | None
     if_absent: bool
     source_query: str
+    mark: str
     sleep: Callable[[float], Awaitable[None]]
 
     @property
@@ -65,15 +68,14 @@ class _State:
     status: str
     id: str = ""
     etag: str = ""
-    source: str = ""
+    mark: str = ""
     description: str = ""
 
 
 async def copy_blob(copy: Copy, fingerprint: str | None) -> ObjectInfo:
     """Copy; see the port. Raises NotFound, Changed, AlreadyExists."""
     refuse_lossy_name(copy.target)
-    etag = await _pin(copy, fingerprint)
-    state = await _start(copy, etag)
+    state = await _start(copy, await _pin(copy, fingerprint))
     try:
         await _wait(copy, state)
     except BaseException:
@@ -84,19 +86,18 @@ async def copy_blob(copy: Copy, fingerprint: str | None) -> ObjectInfo:
 
 
 class Found(NamedTuple):
-    """A blob and its ETag, with quotes."""
+    """A blob, its ETag with quotes, and its metadata as headers."""
 
     info: ObjectInfo
     etag: str
+    metadata: Mapping[str, str]
 
 
 async def look_up(http: Exchange, address: Address, key: str, container: str | None = None) -> Found:
     """Look one blob up. Raises NotFound."""
     action, path = f"look up object {key!r}", address.blob_path(key, container)
     try:
-        return await http.send(
-            Request("HEAD", action, path=path), lambda reply: Found(decode_head(key, reply), reply.headers["etag"])
-        )
+        return await http.send(Request("HEAD", action, path=path), lambda reply: _decode_found(key, reply))
     except AccessDenied as error:
         if error.code != UNEXPLAINED:
             raise
@@ -106,37 +107,46 @@ async def look_up(http: Exchange, address: Address, key: str, container: str | N
         raise
 
 
-async def _pin(copy: Copy, fingerprint: str | None) -> str:
-    """Look the source up and return its ETag, with quotes. Raises Changed when it is not the version asked for."""
+def _decode_found(key: str, reply: Reply) -> Found:
+    metadata = {name.lower(): value for name, value in reply.headers.items() if name.lower().startswith(METADATA)}
+    return Found(decode_head(key, reply), reply.headers["etag"], metadata)
+
+
+async def _pin(copy: Copy, fingerprint: str | None) -> Found:
+    """Look the source up. Raises Changed when it is not the version asked for."""
     found = await look_up(copy.http, copy.address, copy.key, copy.from_container)
     if fingerprint not in (None, found.info.fingerprint, found.etag.strip('"')):
         raise changed(copy.key, copy.address.label)
-    return found.etag
+    return found
 
 
-async def _start(copy: Copy, etag: str) -> _State:
+async def _start(copy: Copy, source: Found) -> _State:
+    own = {"if-none-match": "*", **_mark(copy, source.metadata)} if copy.if_absent else {}
     request = Request(
         "PUT",
         f"copy object {copy.key!r} to {copy.target!r}",
         path=copy.target_path,
-        headers={
-            "x-ms-copy-source": copy.source_url,
-            "x-ms-source-if-match": etag,
-            **({"if-none-match": "*"} if copy.if_absent else {}),
-        },
+        headers={"x-ms-copy-source": copy.source_url, "x-ms-source-if-match": source.etag, **own},
         accepted=(202, 201),
         extra_seconds=_START_SECONDS,
+        patience=6,
     )
-    failures: list[StorageError] = []
     try:
-        return await copy.http.send(request, _decode_state, failures=failures)
+        return await copy.http.send(request, _decode_state)
     except (AlreadyExists, Changed) as error:
         if not copy.if_absent or not is_create_conflict(error):
             raise
-        return await _find_own(copy, error, retried=bool(failures))
+        return await _find_own(copy, error)
 
 
-async def _find_own(copy: Copy, error: StorageError, *, retried: bool) -> _State:
+def _mark(copy: Copy, metadata: Mapping[str, str]) -> dict[str, str]:
+    """The mark, and the source's metadata: who names any must name all. None for metadata that would not come through as it is."""
+    if all(value.isascii() and value.isprintable() and value == " ".join(value.split()) for value in metadata.values()):
+        return {**metadata, MARK: copy.mark}
+    return {}
+
+
+async def _find_own(copy: Copy, error: StorageError) -> _State:
     """Tell whose condition failed, which Azure does not: the target's, or the source's.
 
     After a lost answer the target may be this very copy. Raises AlreadyExists or ``error``.
@@ -144,7 +154,7 @@ async def _find_own(copy: Copy, error: StorageError, *, retried: bool) -> _State
     state = await _poll(copy)
     if state is None:
         raise error
-    if retried and state.source.partition("?")[0] == copy.source_url.partition("?")[0]:
+    if state.mark == copy.mark:
         return state
     place = f"{copy.address.label} at {copy.address.endpoint}"
     raise AlreadyExists(f"Object {copy.target!r} exists already in {place}", error.code)
@@ -156,7 +166,7 @@ def _decode_state(reply: Reply) -> _State:
         headers.get("x-ms-copy-status", "success").lower(),
         headers.get("x-ms-copy-id", ""),
         headers.get("etag", ""),
-        headers.get("x-ms-copy-source", ""),
+        headers.get(MARK, ""),
         headers.get("x-ms-copy-status-description", ""),
     )
 

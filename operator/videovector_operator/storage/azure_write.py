@@ -14,7 +14,7 @@ from hashlib import md5
 
 from videovector_operator.errors import AlreadyExists, Changed, Invalid, StorageError
 from videovector_operator.storage.azure_address import Address, refuse_lossy_name
-from videovector_operator.storage.azure_blobs import build_fields, build_info
+from videovector_operator.storage.azure_blobs import MARK, build_fields, build_info
 from videovector_operator.storage.azure_errors import is_create_conflict
 from videovector_operator.storage.exchange import Exchange
 from videovector_operator.storage.parts import cut_parts, send_parts
@@ -28,8 +28,6 @@ _BLOCKS_OF_ONE_SIZE = 5_000
 """Behind each 5,000, blocks grow by 16 MiB: 78 GiB in the first ones, 4 TiB in all."""
 _WIDTH = 3
 _COMMIT_SECONDS = 60.0
-_MARK = "x-ms-meta-videovector_write"
-"""Header that makes a blob recognisable as what one certain call has written."""
 _IF_ABSENT = {"if-none-match": "*"}
 
 
@@ -52,7 +50,7 @@ class Target:
     @property
     def conditions(self) -> dict[str, str]:
         """Headers of the request that makes the blob."""
-        return {**_IF_ABSENT, _MARK: self.mark} if self.if_absent else {}
+        return {**_IF_ABSENT, MARK: self.mark} if self.if_absent else {}
 
 
 def block_size(number: int) -> int:
@@ -129,6 +127,7 @@ async def _put_blocks(target: Target, parts: AsyncIterator[bytes]) -> ObjectInfo
         body=body,
         accepted=(201,),
         extra_seconds=_COMMIT_SECONDS,
+        patience=6,
     )
     return await _make(target, request, size, digest)
 
@@ -162,14 +161,13 @@ async def _make(target: Target, request: Request, size: int, digest: str) -> Obj
         except (KeyError, ValueError):
             raise Invalid(f"The answer to writing object {target.key!r} is not Azure's: check the endpoint") from None
 
-    failures: list[StorageError] = []
     try:
-        return await target.http.send(request, decode, failures=failures)
+        return await target.http.send(request, decode)
     except (AlreadyExists, Changed) as error:
         if not target.if_absent or not (is_create_conflict(error) or error.code == "InvalidBlockList"):
             raise
         # The answer to an earlier try may have been lost: then the blob is there, with our mark on it.
-        if failures and (found := await _find_own(target, size, digest)) is not None:
+        if (found := await _find_own(target, size, digest)) is not None:
             return found
         place = f"{target.address.label} at {target.address.endpoint}"
         raise AlreadyExists(f"Object {target.key!r} exists already in {place}", error.code) from None
@@ -178,7 +176,7 @@ async def _make(target: Target, request: Request, size: int, digest: str) -> Obj
 async def _find_own(target: Target, size: int, digest: str) -> ObjectInfo | None:
     def decode(reply: Reply) -> ObjectInfo | None:
         fields = {**build_fields(reply.headers), "Content-MD5": digest, "Content-Type": target.content_type}
-        return build_info(target.key, size, fields) if reply.headers.get(_MARK) == target.mark else None
+        return build_info(target.key, size, fields) if reply.headers.get(MARK) == target.mark else None
 
     request = Request("HEAD", f"look up object {target.key!r}", path=target.path)
     try:

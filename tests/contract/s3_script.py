@@ -57,7 +57,7 @@ class Slept:
 
 @asynccontextmanager
 async def serving(
-    *script: Answer, limits: Limits = QUICK, credentials: AmbientCredentials | None = None
+    *script: Answer, limits: Limits = QUICK, credentials: AmbientCredentials | None = None, mark: str = "mark"
 ) -> AsyncIterator[tuple[S3Storage, StubServer, Slept]]:
     slept = Slept()
     async with StubServer(script) as stub:
@@ -70,6 +70,7 @@ async def serving(
             clock=lambda: NOW,
             jitter=lambda: 0.0,
             sleep=slept,
+            make_mark=lambda: mark,
         )
         yield storage, stub, slept
         await storage.close()

@@ -103,7 +103,7 @@ def running_versitygw() -> Iterator[S3Server]:
     gateway = VersityGateway(name, access_key=ROOT.access_key_id, secret_key=ROOT.secret_access_key)
     lost = {"double slash", "leading slash", "dot segment", "two dots segment", "only dots", "control characters"}
     with gateway:
-        gaps = Gaps(lost_keys=frozenset(lost), uncopied_keys=frozenset({"trailing slash"}))
+        gaps = Gaps(lost_keys=frozenset(lost), uncopied_keys=frozenset({"trailing slash"}), unconditional_copies=True)
         yield S3Server(gateway.endpoint, gaps, gateway)
 
 
@@ -115,8 +115,15 @@ def running_moto() -> Iterator[S3Server]:
         log = Path(directory, "log")
         with log.open("w") as stderr:
             process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=stderr)
+        gaps = Gaps(
+            accepts_any_credentials=True,
+            urls_never_expire=True,
+            unchecked_bytes=True,
+            unpinned_copies=True,
+            unconditional_copies=True,
+        )
         try:
-            yield S3Server(_find_endpoint(log), Gaps(accepts_any_credentials=True, urls_never_expire=True))
+            yield S3Server(_find_endpoint(log), gaps)
         finally:
             process.terminate()
             process.wait(timeout=20)

@@ -28,6 +28,9 @@ class Gaps:
     uncopied_keys: frozenset[str] = frozenset()
     accepts_any_credentials: bool = False
     urls_never_expire: bool = False
+    unchecked_bytes: bool = False
+    unpinned_copies: bool = False
+    unconditional_copies: bool = False
 
 
 class Bucket(Protocol):

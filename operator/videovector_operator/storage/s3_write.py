@@ -48,7 +48,9 @@ class Target:
 
 
 def part_size(number: int) -> int:
-    """Bytes of part ``number`` (from 1), but for the last one."""
+    """Bytes of part ``number`` (from 1), but for the last one. Raises Invalid beyond the last that there may be."""
+    if number > MOST_PARTS:
+        raise Invalid(f"The object is too large: S3 takes at most {MOST_PARTS} parts, which are 500 GiB here. Split it")
     return _FIRST_PART + (number - 1) // _PARTS_OF_ONE_SIZE * _GROWTH
 
 
@@ -98,8 +100,6 @@ async def _put_parts(http: Exchange, target: Target, parts: AsyncIterator[bytes]
 
 
 async def _put_part(upload: Upload, number: int, part: bytes) -> str:
-    if number > MOST_PARTS:
-        raise Invalid(f"Object {upload.key!r} is too large: S3 takes at most {MOST_PARTS} parts. Split it")
     request = Request(
         "PUT",
         f"write part {number} of object {upload.key!r}",

@@ -29,6 +29,7 @@ class Gaps:
     accepts_any_credentials: bool = False
     urls_never_expire: bool = False
     unchecked_bytes: bool = False
+    bytes_checked_at_the_end: bool = False
     unpinned_copies: bool = False
     unconditional_copies: bool = False
 

@@ -53,9 +53,13 @@ def sent(content: object, status: int = 200, **headers: str) -> Answer:
     return answer(status, json.dumps(content).encode(), {"Content-Type": "application/json", **headers})
 
 
+def page(items: object, **more: object) -> Answer:
+    return sent({"kind": "storage#objects", "items": items, **more})
+
+
 def listing(*keys: str, token: str = "", prefixes: Sequence[str] = ()) -> Answer:
     more = {"nextPageToken": token} if token else {}
-    return sent({"items": [described(key) for key in keys], "prefixes": [*prefixes], **more})
+    return page([described(key) for key in keys], prefixes=[*prefixes], **more)
 
 
 def refusal(status: int, reason: str, message: str = "no") -> Answer:
@@ -100,6 +104,25 @@ async def test_a_read_names_range_version_and_that_it_takes_gzip_as_it_lies() ->
     assert "x-goog-user-project" not in seen.headers
 
 
+WHOLE = answer(200, b"0123456789", {"X-Goog-Generation": "1700000000000001"})
+
+
+async def test_an_ignored_range_is_cut_out_of_cloud_storages_own_answer() -> None:
+    async with serving(WHOLE) as (storage, _):
+        assert await storage.read_range("a.mp4", 3, 4) == b"3456"
+    async with serving(answer(200, b"<html>Please sign in</html>", {"Content-Type": "text/html"})) as (storage, _):
+        with pytest.raises(Invalid, match="check the endpoint"):
+            await storage.read_range("a.mp4", 3, 4)
+
+
+async def test_a_server_that_ignores_the_condition_is_found_out() -> None:
+    for reply in (WHOLE, part(b"0", **{"X-Goog-Generation": "1700000000000001"})):
+        async with serving(reply) as (storage, _):
+            assert await storage.read_range("a.mp4", 0, 1, fingerprint="1700000000000001") == b"0"
+            with pytest.raises(Changed):
+                await storage.read_range("a.mp4", 0, 1, fingerprint="1700000000000002")
+
+
 @pytest.mark.parametrize("fingerprint", ["", "0", "abc", "-1", "9" * 40, "1&alt=json", "１"])
 async def test_a_fingerprint_that_is_no_generation_matches_nothing(fingerprint: str) -> None:
     async with serving(refusal(412, "conditionNotMet")) as (storage, stub):
@@ -128,7 +151,7 @@ async def test_a_listing_asks_for_what_it_needs_and_resumes_by_key() -> None:
         keys = [entry.key for entry in await objects_of(storage, "p/", start_after="p/b", page_size=7, recursive=False)]
         assert keys == ["p/c", "p/d"], "startOffset includes the key itself"
     first, second = (query_of(seen.target) for seen in stub.seen)
-    fields = "items(name,size,generation,timeCreated,storageClass,contentType,crc32c),prefixes,nextPageToken"
+    fields = "kind,items(name,size,generation,timeCreated,storageClass,contentType,crc32c),prefixes,nextPageToken"
     common = {"maxResults": "7", "prefix": "p/", "delimiter": "/", "fields": fields}
     assert first == {**common, "startOffset": "p/b"}
     assert second == {**common, "pageToken": "t+1"}
@@ -144,7 +167,7 @@ async def test_a_forgotten_token_is_replaced_by_the_last_key() -> None:
 async def test_objects_are_what_google_says_of_them() -> None:
     odd = described("b", 5, storageClass="ARCHIVE", contentType="video/mp4", timeCreated="2026-01-02T05:04:05+02:00")
     del odd["crc32c"]
-    async with serving(sent({"items": [described("a"), odd], "kind": "storage#objects"})) as (storage, _):
+    async with serving(page([described("a"), odd])) as (storage, _):
         first, second = await objects_of(storage)
     assert (first.storage_class, first.content_type, first.checksum) == ("", "", "crc32c:AAAAAA==")
     assert first.modified_at.isoformat() == "2026-01-02T03:04:05.678000+00:00"
@@ -154,18 +177,25 @@ async def test_objects_are_what_google_says_of_them() -> None:
 
 BAD_LISTINGS: dict[str, tuple[Answer, type[StorageError]]] = {
     "a web page": (answer(200, b"<html><body>hello</body></html>"), Invalid),
+    "an empty object": (sent({}), Invalid),
+    "another kind": (sent({"kind": "storage#buckets", "items": []}), Invalid),
+    "an error with status 200": (refusal(200, "forbidden"), AccessDenied),
+    "a failure with status 200": (refusal(200, "backendError"), Unavailable),
     "nothing": (answer(200), Invalid),
     "XML": (answer(200, b"<?xml version='1.0'?><ListBucketResult/>"), Invalid),
     "a list": (sent([]), Invalid),
     "null": (sent(None), Invalid),
-    "items that are none": (sent({"items": 7}), Invalid),
-    "an item without a size": (sent({"items": [{"name": "a"}]}), Invalid),
-    "a size that is no number": (sent({"items": [described("a", size="x")]}), Invalid),  # type: ignore[arg-type]  # wrong
-    "a time that is none": (sent({"items": [described("a", timeCreated="yesterday")]}), Invalid),
-    "a name that is a number": (sent({"items": [{**described("a"), "name": 7}]}), Invalid),
-    "half a character": (answer(200, json.dumps({"items": [described("\ud800")]}).encode()), Invalid),
+    "items that are none": (page(7), Invalid),
+    "an item without a size": (page([{"name": "a"}]), Invalid),
+    "a size that is no number": (page([described("a", size="x")]), Invalid),  # type: ignore[arg-type]  # wrong
+    "a time that is none": (page([described("a", timeCreated="yesterday")]), Invalid),
+    "a name that is a number": (page([{**described("a"), "name": 7}]), Invalid),
+    "half a character": (
+        answer(200, json.dumps({"kind": "storage#objects", "items": [described("\ud800")]}).encode()),
+        Invalid,
+    ),
     "half a document": (answer(200, b'{"items": [{"name": "a", "si'), Unavailable),
-    "deep": (answer(200, b'{"items":' + b"[" * 100_000 + b"}"), Invalid),
+    "deep": (answer(200, b'{"kind": "storage#objects", "items":' + b"[" * 100_000 + b"}"), Invalid),
     "names out of order": (listing("b", "a"), Invalid),
     "prefixes out of order": (listing(prefixes=("b/", "a/")), Invalid),
     "the same page for ever": (listing("a", token="same"), Invalid),

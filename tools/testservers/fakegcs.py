@@ -99,10 +99,11 @@ class FakeGcsServer(Server):
             if answer.status not in {http.HTTPStatus.OK, http.HTTPStatus.CONFLICT}:
                 raise DevClusterError(f"creating bucket {bucket} failed: {answer.read().decode(errors='replace')}")
 
-    def open_uploads(self) -> list[str]:
-        """Name the objects whose upload sessions were begun and neither ended nor cancelled."""
+    def open_uploads(self, bucket: str | None = None) -> list[str]:
+        """Name the objects whose upload sessions were begun and neither ended nor cancelled; in one bucket, or in all."""
         uploads = (self.state / "uploads").glob("*/data")
-        return sorted(json.loads((data.parent / "asked").read_text())["metadata"]["name"] for data in uploads)
+        asked = [json.loads((data.parent / "asked").read_text()) for data in uploads]
+        return sorted(each["metadata"]["name"] for each in asked if bucket in {None, each["bucket"]})
 
     @override
     def remove(self) -> None:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from dataclasses import dataclass
-from typing import TypedDict, cast
 
-from videovector_operator.errors import Changed, Invalid, NotFound, StorageError, Unavailable
+from videovector_operator.errors import Changed, NotFound, StorageError, Unavailable
 from videovector_operator.storage.exchange import Exchange
 from videovector_operator.storage.gcs_address import object_path
-from videovector_operator.storage.gcs_objects import FIELDS, NOT_GOOGLE, Resource, look_up, parse_objects, pin
+from videovector_operator.storage.gcs_answers import Answer, ask
+from videovector_operator.storage.gcs_objects import FIELDS, look_up, parse_objects, pin
 from videovector_operator.storage.gcs_write import exists_already
 from videovector_operator.storage.port import ObjectInfo
-from videovector_operator.storage.request import Reply, Request, transfer_seconds
+from videovector_operator.storage.request import Request
 
 _BYTES_A_CALL = 256 * 1024 * 1024
 """Within one location all is copied in the first call; between continents, so much takes some seconds."""
+_CALL_SECONDS = 20.0
 _MOST_CALLS = 5 * 1024**4 // _BYTES_A_CALL + 1000
 """The largest object has 5 TiB."""
 _MOST_IDLE_CALLS = 20
@@ -42,13 +42,6 @@ class Copy:
         return {**pinned, "ifGenerationMatch": "0"} if self.if_absent else pinned
 
 
-class _Rewrite(TypedDict, total=False):
-    done: bool
-    rewriteToken: str
-    totalBytesRewritten: str
-    resource: Resource
-
-
 async def copy_object(http: Exchange, copy: Copy) -> ObjectInfo:
     """Copy an object; see the port."""
     failures: list[StorageError] = []
@@ -70,10 +63,8 @@ async def _rewrite(http: Exchange, copy: Copy, failures: list[StorageError]) -> 
     params = {"maxBytesRewrittenPerCall": str(_BYTES_A_CALL), "fields": fields, **copy.conditions()}
     copied, idle = -1, 0
     for _ in range(_MOST_CALLS):
-        request = Request(
-            "POST", copy.action, path=path, params=params, extra_seconds=transfer_seconds(_BYTES_A_CALL) / 16
-        )
-        answer = await http.send(request, lambda reply: _decode(copy, reply), failures=failures)
+        request = Request("POST", copy.action, path=path, params=params, extra_seconds=_CALL_SECONDS, patience=3)
+        answer = await ask(http, request, _read, failures=failures)
         if isinstance(answer, ObjectInfo):
             return answer
         token, total = answer
@@ -84,15 +75,11 @@ async def _rewrite(http: Exchange, copy: Copy, failures: list[StorageError]) -> 
     raise Unavailable(f"Cannot {copy.action}: Cloud Storage does not get on with it")
 
 
-def _decode(copy: Copy, reply: Reply) -> ObjectInfo | tuple[str, int]:
-    """Read the copy, or the token to go on with and how many bytes are done."""
-    try:
-        answer = cast("_Rewrite", json.loads(reply.body))
-        if answer["done"] is True:
-            return parse_objects([answer["resource"]])[0]
-        return str(answer["rewriteToken"]), int(answer["totalBytesRewritten"])
-    except NOT_GOOGLE:
-        raise Invalid(f"Cannot {copy.action}: the answer is not Cloud Storage's. Check the endpoint") from None
+def _read(answer: Answer) -> ObjectInfo | tuple[str, int]:
+    """The copy, or the token to go on with and how many bytes are done."""
+    if answer["done"] is True:
+        return parse_objects([answer["resource"]])[0]
+    return str(answer["rewriteToken"]), int(answer["totalBytesRewritten"])
 
 
 async def _exists(http: Exchange, copy: Copy) -> bool:

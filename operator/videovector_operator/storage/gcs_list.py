@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
-from typing import TypedDict, cast
 
-from videovector_operator.errors import Invalid, Unavailable
+from videovector_operator.errors import Invalid
 from videovector_operator.storage.exchange import Exchange
 from videovector_operator.storage.gcs_address import Address, objects_path
-from videovector_operator.storage.gcs_objects import FIELDS, NOT_GOOGLE, Resource, parse_objects
+from videovector_operator.storage.gcs_answers import Answer, ask
+from videovector_operator.storage.gcs_objects import FIELDS, parse_objects
 from videovector_operator.storage.listing import RawPage, follow_pages
 from videovector_operator.storage.port import ListPage
-from videovector_operator.storage.request import Reply, Request
+from videovector_operator.storage.request import Request
 
 LARGEST_PAGE = 1000
 _ORDER_HINT = ": check the endpoint"
-
-
-class _Listing(TypedDict, total=False):
-    items: list[Resource]
-    prefixes: list[str]
-    nextPageToken: str
+_KIND = "storage#objects"
+"""Asked for too, because a listing without objects says nothing else of itself."""
 
 
 def list_pages(
@@ -31,7 +26,7 @@ def list_pages(
     params = {
         "maxResults": str(max(1, min(page_size, LARGEST_PAGE))),
         "prefix": prefix,
-        "fields": f"items({FIELDS}),prefixes,nextPageToken",
+        "fields": f"kind,items({FIELDS}),prefixes,nextPageToken",
     }
     if not recursive:
         params["delimiter"] = "/"
@@ -49,30 +44,22 @@ async def _fetch(http: Exchange, address: Address, params: dict[str, str], token
     """
     by_key = {"startOffset": last} if last else {}
 
-    def request(position: dict[str, str]) -> Request:
-        return Request("GET", "list objects", path=objects_path(address.bucket), params={**params, **position})
-
-    def decode(reply: Reply) -> RawPage:
-        return _decode(address, reply)
+    async def send(position: dict[str, str]) -> RawPage:
+        request = Request("GET", "list objects", path=objects_path(address.bucket), params={**params, **position})
+        return await ask(http, request, _read)
 
     try:
-        return await http.send(request({"pageToken": token} if token else by_key), decode)
+        return await send({"pageToken": token} if token else by_key)
     except Invalid as error:
         if not token or error.code != "invalid":
             raise
-    return await http.send(request(by_key), decode)
+    return await send(by_key)
 
 
-def _decode(address: Address, reply: Reply) -> RawPage:
-    try:
-        listing = cast("_Listing", json.loads(reply.body))
-        token = listing.get("nextPageToken", "")
-        prefixes = listing.get("prefixes", [])
-        "\0".join([*prefixes, token]).encode()
-        return RawPage(parse_objects(listing.get("items", [])), prefixes, bool(token), token)
-    except NOT_GOOGLE:
-        place = f"bucket '{address.bucket}' at {address.endpoint}"
-        body = reply.body.strip()
-        if body.startswith(b"{") and not body.endswith(b"}"):
-            raise Unavailable(f"A listing of {place} is cut off") from None
-        raise Invalid(f"The answer to listing {place} is not Cloud Storage's: check the endpoint") from None
+def _read(answer: Answer) -> RawPage:
+    if answer["kind"] != _KIND:
+        raise ValueError(_KIND)
+    token = answer.get("nextPageToken", "")
+    prefixes = answer.get("prefixes", [])
+    "\0".join([*prefixes, token]).encode()
+    return RawPage(parse_objects(answer.get("items", [])), prefixes, bool(token), token)

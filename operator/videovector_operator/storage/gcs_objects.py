@@ -6,49 +6,32 @@ is ``timeCreated``, when this generation came to be; ``updated`` also moves when
 
 from __future__ import annotations
 
-import json
 import re
 from datetime import UTC, datetime
-from typing import TypedDict, cast
+from typing import NamedTuple
 
-from videovector_operator.errors import Invalid
 from videovector_operator.storage.exchange import Exchange
 from videovector_operator.storage.gcs_address import object_path
+from videovector_operator.storage.gcs_answers import Answer, ask
 from videovector_operator.storage.port import ObjectInfo
-from videovector_operator.storage.request import Reply, Request
+from videovector_operator.storage.request import Request
 
 FIELDS = "name,size,generation,timeCreated,storageClass,contentType,crc32c"
 """Asked for, everywhere; what is not asked for is not sent."""
 
 
-class Resource(TypedDict, total=False):
-    """The parts of Google's object resource that are asked for; numbers come as text."""
-
-    name: str
-    size: str
-    generation: str
-    timeCreated: str
-    storageClass: str
-    contentType: str
-    crc32c: str
-    md5Hash: str
-    metadata: dict[str, str]
-
-
 _GENERATION = re.compile(r"[1-9][0-9]{0,17}")
-NOT_GOOGLE = (KeyError, ValueError, TypeError, AttributeError, RecursionError)
-"""What reading an answer of another kind raises."""
 
 
-def parse_objects(entries: list[Resource]) -> list[ObjectInfo]:
-    """Read objects. Raises one of `NOT_GOOGLE` for what are none, or hold what is not text (half of a surrogate pair)."""
+def parse_objects(entries: list[Answer]) -> list[ObjectInfo]:
+    """Read objects. Raises KeyError, ValueError, TypeError or AttributeError for what are none, or hold what is not text."""
     objects = [_parse(entry) for entry in entries]
-    # One pass in C over all texts.
+    # One pass in C over all texts: half of a surrogate pair is no text either.
     "".join([entry.key + entry.fingerprint + entry.content_type + entry.storage_class for entry in objects]).encode()
     return objects
 
 
-def _parse(entry: Resource) -> ObjectInfo:
+def _parse(entry: Answer) -> ObjectInfo:
     storage_class = entry.get("storageClass", "")
     crc32c = entry.get("crc32c")
     created = datetime.fromisoformat(entry["timeCreated"])
@@ -63,6 +46,19 @@ def _parse(entry: Resource) -> ObjectInfo:
     )
 
 
+class Stored(NamedTuple):
+    """An object with what only writers look at; ``md5`` is base64, "" = not said."""
+
+    info: ObjectInfo
+    md5: str
+    metadata: dict[str, str]
+
+
+def read_stored(answer: Answer) -> Stored:
+    """Read a whole resource; raises as `parse_objects`."""
+    return Stored(parse_objects([answer])[0], str(answer.get("md5Hash", "")), dict(answer.get("metadata", {})))
+
+
 def pin(fingerprint: str) -> str:
     """Give the generation that a fingerprint pins; for one that is none, a generation that no object has (Google counts in µs).
 
@@ -74,11 +70,4 @@ def pin(fingerprint: str) -> str:
 async def look_up(http: Exchange, bucket: str, key: str) -> ObjectInfo:
     """Ask for one object's description. Raises NotFound."""
     request = Request("GET", f"look up object {key!r}", path=object_path(bucket, key), params={"fields": FIELDS})
-    return await http.send(request, lambda reply: _decode(key, reply))
-
-
-def _decode(key: str, reply: Reply) -> ObjectInfo:
-    try:
-        return parse_objects([cast("Resource", json.loads(reply.body))])[0]
-    except NOT_GOOGLE:
-        raise Invalid(f"The answer to looking up object {key!r} is not Cloud Storage's: check the endpoint") from None
+    return await ask(http, request, lambda answer: parse_objects([answer])[0])

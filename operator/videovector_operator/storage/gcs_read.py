@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from videovector_operator.errors import Invalid
+from videovector_operator.errors import Changed, Invalid
 from videovector_operator.storage.exchange import Exchange
 from videovector_operator.storage.gcs_address import object_path
 from videovector_operator.storage.gcs_objects import pin
@@ -42,15 +42,31 @@ async def read_range(
     )
 
     def decode(reply: Reply) -> bytes:
-        if _is_recoded(reply):
-            raise _RecodedError
+        _check_source(key, fingerprint, reply)
         return decode_range(key, start, length, reply)
 
+    def decode_unless_recoded(reply: Reply) -> bytes:
+        if _is_recoded(reply):
+            raise _RecodedError
+        return decode(reply)
+
     try:
-        return await http.send(request, decode)
+        return await http.send(request, decode_unless_recoded)
     except _RecodedError:
         plain = replace(request, headers={**request.headers, "accept-encoding": "identity"})
-        return await http.send(plain, lambda reply: decode_range(key, start, length, reply))
+        return await http.send(plain, decode)
+
+
+def _check_source(key: str, fingerprint: str | None, reply: Reply) -> None:
+    """Look whose bytes these are: Google says the generation with all of them. Raises Invalid, and Changed for another version.
+
+    So a web page that answers everything is no content, and a server that ignores conditions is found out.
+    """
+    generation = reply.headers.get("x-goog-generation", "")
+    if reply.status == 200 and not generation:
+        raise Invalid(f"The answer to reading object {key!r} is not Cloud Storage's: check the endpoint")
+    if fingerprint is not None and generation not in ("", fingerprint):
+        raise Changed(f"Object {key!r} was changed since it was listed", "conditionNotMet")
 
 
 def _is_recoded(reply: Reply) -> bool:

@@ -14,7 +14,9 @@ from urllib.parse import parse_qs, urlsplit
 
 from videovector_operator.errors import Invalid, StorageError, Throttled, Unavailable
 from videovector_operator.storage.exchange import Exchange
+from videovector_operator.storage.gcs_answers import read_answer
 from videovector_operator.storage.gcs_errors import DAMAGED
+from videovector_operator.storage.gcs_objects import Stored, read_stored
 from videovector_operator.storage.request import Reply, Request, transfer_seconds
 
 _GO_ON = 308
@@ -39,24 +41,25 @@ class Session:
         if await self._bring(data, start, None, {}) is not None:
             raise Invalid(f"Cannot {self.action}: the upload ended before its last byte. Check the endpoint")
 
-    async def end(self, data: bytes, start: int, md5: str) -> Reply:
-        """Send the last block with the checksum of all; returns the reply that describes the object. Raises StorageError."""
+    async def end(self, data: bytes, start: int, md5: str) -> Stored:
+        """Send the last block with the checksum of all; returns the object. Raises StorageError."""
         total = start + len(data)
         headers = {"x-goog-hash": f"md5={md5}"}
-        reply = await self._bring(data, start, total, headers)
-        # Everything is there, and the server waits to be told that it is everything.
-        reply = reply or await self._put(b"", f"bytes */{total}", headers)
-        if reply.status == _GO_ON:
+        stored: Reply | Stored | None = await self._bring(data, start, total, headers)
+        if stored is None:
+            # Everything is there, and the server waits to be told that it is everything.
+            stored = await self._put(b"", f"bytes */{total}", headers)
+        if isinstance(stored, Reply):
             raise Unavailable(f"Cannot {self.action}: the server has every byte and does not end the upload")
-        return reply
+        return stored
 
     async def give_up(self) -> None:
         """Have what was sent forgotten, as far as the server answers; Google does so by itself after a week."""
         with contextlib.suppress(StorageError):
             await self.http.send(self._request("DELETE", {}, b"", _GIVEN_UP), lambda _: None)
 
-    async def _bring(self, data: bytes, start: int, total: int | None, headers: Mapping[str, str]) -> Reply | None:
-        """Get a block over. Returns the reply that ends the upload, or None when the server has the block and waits for more."""
+    async def _bring(self, data: bytes, start: int, total: int | None, headers: Mapping[str, str]) -> Stored | None:
+        """Get a block over. Returns the object when the upload has ended, or None when the server has the block and waits for more."""
         done, end, failures = start, start + len(data), 0
         size = "*" if total is None else str(total)
         for _ in range(_MOST_STEPS):
@@ -71,7 +74,7 @@ class Session:
                 failure = error
                 await self.http.pause(failures + 1, error)
                 reply = await self._put(b"", f"bytes */{size}", headers)
-            if reply.status != _GO_ON:
+            if not isinstance(reply, Reply):
                 return reply
             persisted = self._find_persisted(reply, done, end)
             if persisted == end:
@@ -97,11 +100,15 @@ class Session:
 
     async def _put(
         self, data: bytes, content_range: str, headers: Mapping[str, str], attempts: int | None = None
-    ) -> Reply:
-        request = self._request(
-            "PUT", {"content-range": content_range, **headers}, data, (200, 201, _GO_ON), attempts=attempts
-        )
-        return await self.http.send(request, lambda reply: reply)
+    ) -> Reply | Stored:
+        """Send bytes, or none to ask how far it is. Returns the reply when the upload goes on, the object when it has ended."""
+        fields = {"content-range": content_range, **headers}
+        request = self._request("PUT", fields, data, (200, 201, _GO_ON), attempts=attempts)
+
+        def decode(reply: Reply) -> Reply | Stored:
+            return reply if reply.status == _GO_ON else read_answer(self.http, request, reply, read_stored)
+
+        return await self.http.send(request, decode)
 
     def _request(
         self,

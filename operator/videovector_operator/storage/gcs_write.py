@@ -14,17 +14,17 @@ import secrets
 from base64 import b64encode
 from collections.abc import AsyncIterable, AsyncIterator
 from dataclasses import dataclass
-from typing import NamedTuple, cast
 
-from videovector_operator.errors import AlreadyExists, Changed, Invalid, StorageError, Unavailable
+from videovector_operator.errors import AlreadyExists, Changed, StorageError, Unavailable
 from videovector_operator.storage.exchange import Exchange
 from videovector_operator.storage.gcs_address import object_path, upload_path
-from videovector_operator.storage.gcs_objects import NOT_GOOGLE, Resource, parse_objects
+from videovector_operator.storage.gcs_answers import ask
+from videovector_operator.storage.gcs_objects import Stored, read_stored
 from videovector_operator.storage.gcs_session import Session, begin_session
 from videovector_operator.storage.object_key import refuse_bad_content_type
 from videovector_operator.storage.parts import cut_parts
 from videovector_operator.storage.port import ObjectInfo
-from videovector_operator.storage.request import Reply, Request, transfer_seconds
+from videovector_operator.storage.request import Request, transfer_seconds
 
 BLOCK_BYTES = 16 * 1024 * 1024
 """A multiple of 256 KiB, as sessions want it."""
@@ -55,14 +55,6 @@ class Target:
     def conditions(self) -> dict[str, str]:
         """Preconditions as parameters."""
         return {"ifGenerationMatch": "0"} if self.if_absent else {}
-
-
-class _Stored(NamedTuple):
-    """What Google says that it has."""
-
-    info: ObjectInfo
-    md5: str
-    mark: str
 
 
 async def write_object(http: Exchange, target: Target, chunks: AsyncIterable[bytes]) -> ObjectInfo:
@@ -101,8 +93,7 @@ async def _upload_whole(http: Exchange, target: Target, data: bytes) -> ObjectIn
         body=b"".join((head.encode(), data, f"\r\n--{boundary}--\r\n".encode())),
         extra_seconds=transfer_seconds(len(data)),
     )
-    stored = await http.send(request, lambda reply: _decode(target, reply))
-    return await _verify(http, target, stored, md5, len(data))
+    return await _verify(http, target, await ask(http, request, read_stored), md5, len(data))
 
 
 async def _upload_blocks(
@@ -112,17 +103,17 @@ async def _upload_blocks(
     path = upload_path(target.bucket)
     session = await begin_session(http, target.action, path, target.describe(), target.conditions())
     try:
-        reply, md5, size = await _send_blocks(session, first, second, rest)
+        stored, md5, size = await _send_blocks(session, first, second, rest)
     except BaseException:
         await session.give_up()
         raise
-    return await _verify(http, target, _decode(target, reply), md5, size)
+    return await _verify(http, target, stored, md5, size)
 
 
 async def _send_blocks(
     session: Session, held: bytes, following: bytes, rest: AsyncIterator[bytes]
-) -> tuple[Reply, str, int]:
-    """Send all; one block is held back, because the last one ends the upload. Returns the last reply, MD5 and size of all."""
+) -> tuple[Stored, str, int]:
+    """Send all; one block is held back, because the last one ends the upload. Returns the object, MD5 and size of all."""
     digest = hashlib.md5(held, usedforsecurity=False)
     start = 0
     block: bytes | None = following
@@ -135,16 +126,7 @@ async def _send_blocks(
     return await session.end(held, start, md5), md5, start + len(held)
 
 
-def _decode(target: Target, reply: Reply) -> _Stored:
-    try:
-        resource = cast("Resource", json.loads(reply.body))
-        mark = resource.get("metadata", {}).get(_MARK, "")
-        return _Stored(parse_objects([resource])[0], resource.get("md5Hash", ""), mark)
-    except NOT_GOOGLE:
-        raise Invalid(f"Cannot {target.action}: the answer is not Cloud Storage's. Check the endpoint") from None
-
-
-async def _verify(http: Exchange, target: Target, stored: _Stored, md5: str, size: int) -> ObjectInfo:
+async def _verify(http: Exchange, target: Target, stored: Stored, md5: str, size: int) -> ObjectInfo:
     """Compare what was stored with what was sent: Google has done so already, other servers may not.
 
     What is damaged is removed, unless somebody has replaced it meanwhile.
@@ -163,8 +145,8 @@ async def _find_own(http: Exchange, target: Target, error: Changed) -> ObjectInf
     """The object is there already; it may be ours, when the answer to an earlier try was lost. Raises AlreadyExists."""
     request = Request("GET", f"look up object {target.key!r}", path=object_path(target.bucket, target.key))
     with contextlib.suppress(StorageError):
-        found = await http.send(request, lambda reply: _decode(target, reply))
-        if found.mark == target.mark:
+        found = await ask(http, request, read_stored)
+        if found.metadata.get(_MARK) == target.mark:
             return found.info
     raise exists_already(http, target.key, error.code)
 

@@ -19,7 +19,7 @@ from videovector_operator.core.keys import ObjectKey
 from videovector_operator.reconcilers.run_queues import RunQueues
 
 _RECOUNT_SECONDS = 1.0
-_MOVED_SECONDS = 20.0
+_MOVED_SECONDS = 16.0
 _SPREAD_SECONDS = 8.0
 
 
@@ -97,8 +97,12 @@ class Triggers:
         woken = sorted(dependents(key, body, self._cluster), key=self._run_queues.sort_key)
         for dependent in woken:
             self._run_queues.question(dependent)
+        # The long rest of a queue must not keep its first waiting.
+        far = {dependent for dependent in woken if self._run_queues.is_far(dependent)}
         for dependent in woken:
-            self.add(dependent)
+            if dependent not in far:
+                self.add(dependent)
+        self.spread([dependent for dependent in woken if dependent in far])
 
     def _note_face(self, key: ObjectKey) -> bool:
         """False = it looks to its dependents as it did before."""

@@ -132,6 +132,9 @@ class ImportJobReconciler:
             run=None,
             age_seconds=self._age(job),
         )
+        if self.queues.waits_behind(_key(job)):
+            # Only this process admits runs: there is nothing to be seen of one that it knows to wait.
+            return dataclasses.replace(observed, place=self.queues.place_of(_key(job)))
         return await self._observe_progress(job, observed)
 
     def _age(self, job: ImportJob) -> float:

@@ -135,6 +135,18 @@ class RunQueues:
         position = bisect_left(queue.in_line, entry.order) + 1
         return Place(position, is_certain=bisect_left(queue.uncertain, entry.order) == 0)
 
+    def waits_behind(self, key: ObjectKey) -> bool:
+        """Whether a look of this process has found that it waits, and others go before it still."""
+        entry = self._entries.get(key)
+        if entry is None or entry.stand is not Stand.QUEUED or not entry.is_certain:
+            return False
+        return self._queue(entry.line).in_line[0] < entry.order
+
+    def is_far(self, key: ObjectKey) -> bool:
+        """Whether it is queued, and not one of the first ten: nothing is lost by looking at it a little later."""
+        entry = self._entries.get(key)
+        return entry is not None and entry.stand is Stand.QUEUED and self.place_of(key).position > WOKEN
+
     def hurry(self, key: ObjectKey) -> None:
         """Have the first one looked at that keeps this one waiting because nobody has looked at it yet."""
         entry = self._entries.get(key)

@@ -105,6 +105,23 @@ async def test_another_limit_is_heard_by_all(leader: Desk) -> None:
     assert len(await leader.looks()) == 4
 
 
+async def test_the_long_rest_of_a_queue_does_not_keep_its_first_waiting(desk: Desk) -> None:
+    desk.fake.apply(connector_manifest())
+    for number in range(25):
+        desk.fake.apply(import_manifest(f"run-{number:02}"))
+    desk.triggers.lead()
+    await desk.looks()
+    for number in range(25):
+        desk.queues.settle(key(f"run-{number:02}"), Stand.QUEUED)
+    await desk.looks()
+    desk.fake.edit(FOOTAGE, {"spec": {"maxConcurrentRuns": 5}})
+    assert await desk.looks() == [
+        "Connector media/footage",
+        *(f"ImportJob media/run-{number:02}" for number in range(10)),
+    ]
+    assert desk.triggers.others.delayed == 15
+
+
 async def test_what_an_index_holds_wakes_nobody_else(leader: Desk) -> None:
     leader.fake.edit_status(FILMS, {"media": {"total": 5}})
     assert await leader.looks() == ["Index media/films"]

@@ -241,6 +241,16 @@ async def test_a_limit_of_many_runs_is_filled_by_one_look_each(house: QueueHouse
     assert house.jobs_in_order() == [f"run-{number:02}" for number in range(10)]
 
 
+async def test_who_is_known_to_wait_costs_no_question_to_catalog_or_api(house: QueueHouse) -> None:
+    house.open("a", "b", "c", limit=1)
+    await house.settle()
+    house.catalog.outage = "no database"
+    calls = len(house.fake.calls)
+    assert (await house.look(key("c"))).label == "ok"
+    assert len(house.fake.calls) == calls
+    assert (await house.look(key("b"))).label == "retry", "the first asks"
+
+
 async def test_a_failing_job_api_keeps_the_order(house: QueueHouse) -> None:
     house.open("a", "b", "c")
     for found in (FOOTAGE, FILMS):

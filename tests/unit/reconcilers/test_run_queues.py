@@ -181,6 +181,23 @@ def test_when_the_first_begins_the_next_ten_learn_it(desk: Desk) -> None:
     assert list(desk.queues.moved()) == []
 
 
+def test_only_who_was_found_to_wait_behind_others_is_known_to(desk: Desk) -> None:
+    desk.line("a", "b")
+    assert [desk.queues.waits_behind(key(name)) for name in ("a", "b", "nobody")] == [False, True, False]
+    desk.settle("b", Stand.WAITING)
+    assert not desk.queues.waits_behind(key("b"))
+    desk.apply("c", 5, status=ready_status(status="Unknown", reason="Queued"))
+    assert not desk.queues.waits_behind(key("c")), "this process has not looked at it"
+
+
+def test_those_behind_the_first_ten_are_far(desk: Desk) -> None:
+    line = [f"run-{number:02}" for number in range(12)]
+    desk.line(*line)
+    assert [name for name in line if desk.queues.is_far(key(name))] == line[10:]
+    desk.settle("run-11", Stand.WAITING)
+    assert not desk.queues.is_far(key("run-11"))
+
+
 def test_when_a_job_is_over_the_first_is_looked_at(desk: Desk) -> None:
     desk.line("a", "b")
     desk.job("old")

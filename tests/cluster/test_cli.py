@@ -218,11 +218,14 @@ def test_whoever_may_not_is_told_whom_to_ask_for_what(
     assert "you may not list pods in all namespaces: ask for the Role …-cli" in done.err
 
 
-def test_contexts_and_namespaces_are_those_of_kubectl(archive: World, plugin: Plugin, people: People) -> None:
+def test_contexts_and_namespaces_are_those_of_kubectl(
+    world: World, plugin: Plugin, people: People, connector_spec
+) -> None:
+    world.create("Connector", "archive", connector_spec)
     reader = people.by_token("reader", "view").kubeconfig
     assert "connector/archive" in plugin.run(reader, "status").out
     assert 'namespace "default"' in plugin.run(reader, "--context", "elsewhere", "status").err
-    assert "connector/archive" in plugin.run(reader, "status", "--context", "elsewhere", "-n", archive.namespace).out
+    assert "connector/archive" in plugin.run(reader, "status", "--context", "elsewhere", "-n", world.namespace).out
     done = plugin.run(Path("/nowhere"), "status", "--kubeconfig", str(reader))
     assert "connector/archive" in done.out
     done = plugin.run(reader, "status", "--context", "no-such-context")
@@ -267,11 +270,12 @@ def test_names_are_completed_by_kubectl(imported: World, plugin: Plugin, people:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_what_was_started_ends_with_the_command(
-    archive: World, plugin: Plugin, people: People, number: signal.Signals
+    world: World, plugin: Plugin, people: People, number: signal.Signals
 ) -> None:
-    editor = people.by_token("editor", "view", "edit")
-    archive.create("ImportJob", "waiting", run_spec(f"{archive.namespace}/"))
-    process = plugin.start(editor.kubeconfig, "logs", "waiting", "--follow")
+    reader = people.by_token("reader", "view")
+    # Nobody looks at it, so it does not end.
+    world.create("ImportJob", "waiting", run_spec("in/"))
+    process = plugin.start(reader.kubeconfig, "logs", "waiting", "--follow")
     deadline = time.monotonic() + 30
     while not (children := [line for line in children_of(process.pid) if "proxy" in line]):
         assert time.monotonic() < deadline, "no kubectl proxy was started"

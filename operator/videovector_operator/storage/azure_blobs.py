@@ -2,7 +2,7 @@
 
 The fingerprint of a block blob with a stored MD5 is that MD5 and the size: content alone, so that a change of metadata is no
 new version. Other blobs have their ETag, which every write moves. Both can be pinned by one request: see
-docs/decisions/0018-versions-of-azure-blobs.md.
+docs/decisions/0022-versions-of-azure-blobs.md.
 """
 
 from __future__ import annotations

@@ -19,8 +19,8 @@ from videovector_operator.errors import (
 )
 from videovector_operator.storage.port import UNTRUSTED_CERTIFICATE
 
-_ARCHIVED_CODES = frozenset(("InvalidObjectState", "BlobArchived"))
-_BUCKET_CODES = frozenset(("NoSuchBucket", "ContainerNotFound"))
+_ARCHIVED_CODES = frozenset(("InvalidObjectState", "BlobArchived", "BlobBeingRehydrated"))
+_BUCKET_CODES = frozenset(("NoSuchBucket", "ContainerNotFound", "ContainerBeingDeleted"))
 
 
 class SourceUnusable(VideoVectorError):  # noqa: N818 - named like the error tree: what is the case

@@ -10,7 +10,7 @@ from videovector_operator.storage.port import AccessReport, Action, ObjectInfo, 
 
 _CONTENT = b"VideoVector write test; may be deleted.\n"
 _ARCHIVED = ("GLACIER", "DEEP_ARCHIVE", "Archive")
-_READABLE_IN_VAIN = ("InvalidObjectState", "BlobArchived")
+_READABLE_IN_VAIN = ("InvalidObjectState", "BlobArchived", "BlobBeingRehydrated")
 """Codes of objects that must be restored before they can be read: they say nothing about the permission."""
 
 

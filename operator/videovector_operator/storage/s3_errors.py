@@ -6,9 +6,6 @@ Pure: no I/O.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from xml.etree import ElementTree as ET
-
 from videovector_operator.errors import (
     AccessDenied,
     Changed,
@@ -20,7 +17,9 @@ from videovector_operator.errors import (
     Unavailable,
 )
 from videovector_operator.storage.request import Reply
+from videovector_operator.storage.retry_after import parse_retry_after
 from videovector_operator.storage.s3_address import Address
+from videovector_operator.storage.xml_reply import parse_xml
 
 Verdict = tuple[type[StorageError], str]
 """Which error, and what to tell people: what happened and the next step."""
@@ -30,7 +29,6 @@ EXPIRED_CODES = frozenset({"ExpiredToken", "ExpiredTokenException", "TokenRefres
 CLOCK_SKEW = "RequestTimeTooSkewed"
 
 _MAX_DETAIL = 200
-_MAX_RETRY_AFTER_SECONDS = 3600.0
 _REFUSED = (InvalidCredentials, "the credentials were refused. Check the access key id and the secret access key")
 _EXPIRED = (InvalidCredentials, "the credentials have expired. Put fresh ones into the Secret")
 _DENIED = (AccessDenied, "access denied. Allow this action for the credentials in use")
@@ -88,7 +86,7 @@ def build_error(action: str, address: Address, reply: Reply) -> StorageError:
         said = f"{said}: {detail}"
     message = f"Cannot {action} in bucket '{address.bucket}' at {address.endpoint}: {text} ({said})"
     if kind is Throttled:
-        return Throttled(message, code, _parse_retry_after(reply.headers))
+        return Throttled(message, code, parse_retry_after(reply.headers))
     return kind(message, code)
 
 
@@ -115,25 +113,3 @@ def _judge_region(address: Address, reply: Reply, code: str, body_region: str) -
     if redirected or code in _REGION_CODES:
         return Invalid, "the bucket must be asked elsewhere. Check region and endpoint"
     return None
-
-
-def parse_xml(body: bytes) -> ET.Element | None:
-    """Parse a reply's XML with the names' namespace dropped; None when it is not XML or declares entities."""
-    if b"<!DOCTYPE" in body[:4096] or b"<!ENTITY" in body[:4096]:
-        return None
-    start = body.find(b' xmlns="')
-    if start != -1:
-        end = body.find(b'"', start + 8)
-        body = body[:start] + body[end + 1 :]
-    try:
-        return ET.fromstring(body)  # noqa: S314 - entity declarations were refused above
-    except ET.ParseError:
-        return None
-
-
-def _parse_retry_after(headers: Mapping[str, str]) -> float:
-    """Read Retry-After in seconds; servers that send a date are rare, they get the default."""
-    try:
-        return min(max(0.0, float(headers.get("retry-after", "1"))), _MAX_RETRY_AFTER_SECONDS)
-    except ValueError:
-        return 1.0

@@ -13,7 +13,8 @@ from videovector_operator.storage.listing import RawPage, follow_pages
 from videovector_operator.storage.port import ListPage, ObjectInfo
 from videovector_operator.storage.request import Reply, Request
 from videovector_operator.storage.s3_address import Address
-from videovector_operator.storage.s3_errors import build_error, parse_xml
+from videovector_operator.storage.s3_errors import build_error
+from videovector_operator.storage.xml_reply import parse_xml
 
 LARGEST_PAGE = 1000
 _ACTION = "list objects"

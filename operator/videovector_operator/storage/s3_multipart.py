@@ -18,9 +18,9 @@ from videovector_operator.errors import AlreadyExists, Changed, NotFound, Storag
 from videovector_operator.storage.exchange import Exchange
 from videovector_operator.storage.port import ObjectInfo
 from videovector_operator.storage.request import Reply, Request
-from videovector_operator.storage.s3_errors import parse_xml
 from videovector_operator.storage.s3_list import parse_etag
 from videovector_operator.storage.s3_object import look_up, not_s3, parse_checksum, parse_date, path_of
+from videovector_operator.storage.xml_reply import parse_xml
 
 MOST_PARTS = 10_000
 MARK = "x-amz-meta-videovector-write"

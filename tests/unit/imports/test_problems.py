@@ -25,6 +25,8 @@ REASONS = {
     "a changed file": (Changed("changed"), FileReason.CHANGED_WHILE_READING),
     "a forbidden file": (AccessDenied("no", "AccessDenied"), FileReason.ACCESS_DENIED),
     "an archived file, which S3 calls a refusal": (AccessDenied("cold", "InvalidObjectState"), FileReason.ARCHIVED),
+    "an archived blob": (AccessDenied("cold", "BlobArchived"), FileReason.ARCHIVED),
+    "an archived blob on its way": (AccessDenied("cold", "BlobBeingRehydrated"), FileReason.ARCHIVED),
     "a file that fails while others do not": (Unavailable("500"), FileReason.STORAGE_UNAVAILABLE),
     "a throttled file": (Throttled("slow"), FileReason.STORAGE_UNAVAILABLE),
     "a senseless answer": (Invalid("odd"), FileReason.STORAGE_UNAVAILABLE),
@@ -46,6 +48,8 @@ def test_media_errors_carry_their_own_reason() -> None:
 GONE = {
     "a missing bucket, while listing": (NotFound("", "NoSuchBucket"), True, True),
     "a missing bucket, while reading": (NotFound("", "NoSuchBucket"), False, True),
+    "a missing container, while reading": (NotFound("", "ContainerNotFound"), False, True),
+    "a container that is being deleted": (NotFound("", "ContainerBeingDeleted"), False, True),
     "a missing file": (NotFound("", "NoSuchKey"), False, False),
     "a refused listing": (AccessDenied("", "AccessDenied"), True, True),
     "a refused file": (AccessDenied("", "AccessDenied"), False, False),

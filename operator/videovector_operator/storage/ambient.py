@@ -18,7 +18,7 @@ T = TypeVar("T")
 class Ambient(Generic[T]):
     """What ``load`` finds, asked for again every minute; ``load`` refreshes what expires by itself, or raises a StorageError.
 
-    It runs in one thread, and at most one call is in flight. ``clock`` gives seconds that only grow.
+    It runs in one thread, and at most one call is in flight. ``clock`` gives seconds that only grow; ``what`` is asked for, for people.
     """
 
     def __init__(
@@ -27,11 +27,13 @@ class Ambient(Generic[T]):
         clock: Callable[[], float],
         *,
         name: str,
+        what: str = "The environment's credentials",
         ask_every_seconds: float = 60.0,
         timeout_seconds: float = 20.0,
     ) -> None:
         self._load = load
         self._clock = clock
+        self._what = what
         self._ask_every = ask_every_seconds
         self._timeout = timeout_seconds
         self._cached: T | None = None
@@ -58,7 +60,7 @@ class Ambient(Generic[T]):
             async with asyncio.timeout(self._timeout):
                 return await loop.run_in_executor(self._thread, self._load)
         except TimeoutError:
-            raise Unavailable(f"The environment's credentials did not come within {self._timeout:.0f} s") from None
+            raise Unavailable(f"{self._what} did not come within {self._timeout:.0f} s") from None
 
     def expire(self) -> bool:
         """Ask again before the next request; True: others may come."""

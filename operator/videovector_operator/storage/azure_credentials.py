@@ -172,7 +172,7 @@ def build_credentials(source: AzureSource, address: Address, policy: EndpointPol
 
 
 def _build_ambient(tokens: TokenSource, clock: Callable[[], float]) -> Ambient[str]:
-    return Ambient(tokens, clock, name="azure-credentials")
+    return Ambient(tokens, clock, name="azure-credentials", what="A token of Entra ID")
 
 
 @functools.lru_cache(maxsize=64)

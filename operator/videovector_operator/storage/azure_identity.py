@@ -198,8 +198,8 @@ def _options(environ: Mapping[str, str]) -> dict[str, Any]:
     authority = environ.get(_AUTHORITY, "")
     if authority:
         options["authority"] = authority
-        # Microsoft would be asked whether it knows this authority; private clouds cannot reach it.
-        options["disable_instance_discovery"] = "login.microsoftonline." not in authority
+        # Microsoft's public cloud would be asked whether it knows this authority; other clouds may not reach it.
+        options["disable_instance_discovery"] = True
     file = next((environ[name] for name in _CA_FILES if environ.get(name)), "")
     if file:
         options["connection_verify"] = file

@@ -29,7 +29,7 @@ def seen(**changes: Any) -> Observed:
     return replace(FRESH, **changes)
 
 
-MISSING = {
+MISSING: dict[str, tuple[dict[str, Any], Reason]] = {
     "there is no Connector": ({"connector": None}, Reason.CONNECTOR_NOT_FOUND),
     "the Connector is going": ({"connector": connector(meta=GOING)}, Reason.CONNECTOR_NOT_FOUND),
     "there is no Index": ({"index": None}, Reason.INDEX_NOT_FOUND),

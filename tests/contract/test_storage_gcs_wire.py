@@ -152,7 +152,7 @@ async def test_a_listing_asks_for_what_it_needs_and_resumes_by_key() -> None:
         assert keys == ["p/c", "p/d"], "startOffset includes the key itself"
     first, second = (query_of(seen.target) for seen in stub.seen)
     fields = "kind,items(name,size,generation,timeCreated,storageClass,contentType,crc32c),prefixes,nextPageToken"
-    common = {"maxResults": "7", "prefix": "p/", "delimiter": "/", "fields": fields}
+    common = {"maxResults": "7", "prefix": "p/", "delimiter": "/", "fields": fields, "prettyPrint": "false"}
     assert first == {**common, "startOffset": "p/b"}
     assert second == {**common, "pageToken": "t+1"}
 

@@ -24,7 +24,7 @@ GIB = 1024 * MIB
 SIZE = 5 * GIB + 12_345
 MOST_MEMORY = 200 * MIB
 RANGE = 8 * MIB
-SERVERS = ["versitygw", "azurite"]
+SERVERS = ["versitygw", "gcs", "azurite"]
 
 
 @pytest.fixture(params=SERVERS)

@@ -27,6 +27,8 @@ def list_pages(
         "maxResults": str(max(1, min(page_size, LARGEST_PAGE))),
         "prefix": prefix,
         "fields": f"kind,items({FIELDS}),prefixes,nextPageToken",
+        # Without line breaks for people: a quarter of the bytes.
+        "prettyPrint": "false",
     }
     if not recursive:
         params["delimiter"] = "/"

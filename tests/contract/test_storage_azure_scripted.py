@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -15,10 +16,11 @@ from tests.contract.storage_suite import MIB, blocks, stream
 from tests.support.local_storage import LOCAL
 from tests.support.stub_server import Answer, StubServer, answer
 from videovector_operator.core.sources import AzureAccountKey, AzureSasToken
-from videovector_operator.errors import Changed, Invalid, InvalidCredentials, Unavailable
+from videovector_operator.errors import AccessDenied, Changed, Invalid, InvalidCredentials, Unavailable
+from videovector_operator.storage.ambient import Ambient
 from videovector_operator.storage.azure import AzureStorage
-from videovector_operator.storage.azure_credentials import Credentials
-from videovector_operator.storage.azure_sign import format_http_date
+from videovector_operator.storage.azure_credentials import Credentials, TokenCredentials
+from videovector_operator.storage.azure_sign import DelegationKey, format_http_date
 from videovector_operator.storage.exchange import Limits
 from videovector_operator.storage.port import AzureSource
 
@@ -355,3 +357,36 @@ async def test_a_forgotten_marker_begins_again_at_the_last_name() -> None:
     assert "marker=m1" in stub.seen[1].target
     assert "startFrom=b" in stub.seen[2].target
     assert [seen.headers["x-ms-version"] for seen in stub.seen] == ["2021-12-02", "2021-12-02", "2026-02-06"]
+
+
+LENT = (
+    b"<?xml version='1.0'?><UserDelegationKey><SignedOid>oid</SignedOid><SignedTid>tid</SignedTid><SignedStart>s</SignedStart>"
+    b"<SignedExpiry>e</SignedExpiry><SignedService>b</SignedService><SignedVersion>v</SignedVersion><Value>bGVudA==</Value>"
+    b"</UserDelegationKey>"
+)
+
+
+def as_identity() -> TokenCredentials:
+    return TokenCredentials(Ambient(lambda: "the.token", time.monotonic, name="azure-test"))
+
+
+async def test_one_lent_key_serves_many_urls() -> None:
+    async with serving(answer(200, LENT), own=as_identity()) as (storage, stub, _):
+        urls = [await storage.presign(key, expires=timedelta(days=6)) for key in ("a", "b", "c")]
+        assert lines(stub) == ["POST /acct/?restype=service&comp=userdelegationkey"]
+        assert stub.seen[0].headers["authorization"] == "Bearer the.token"
+        assert all("bGVudA" not in url and "skoid=oid" in url for url in urls)
+        # No URL outlives the key that it was made with.
+        assert "se=2026-05-11T02%3A57%3A01Z" in await storage.presign("d", expires=timedelta(days=7))
+        assert len(stub.seen) == 1
+    assert "bGVudA" not in repr(DelegationKey("o", "t", "s", "e", "b", "v", "bGVudA=="))
+
+
+async def test_an_identity_that_is_lent_no_key_is_told_which_role_it_needs() -> None:
+    async with serving(refusal(403, "AuthorizationPermissionMismatch"), own=as_identity()) as (storage, _, _):
+        with pytest.raises(AccessDenied, match="Storage Blob Delegator") as refused:
+            await storage.presign("a", expires=timedelta(hours=1))
+        assert refused.value.code == "AuthorizationPermissionMismatch"
+    async with serving(answer(200, b"<html/>"), own=as_identity()) as (storage, _, _):
+        with pytest.raises(Invalid, match="delegation key"):
+            await storage.presign("a", expires=timedelta(hours=1))

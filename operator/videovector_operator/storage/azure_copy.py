@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from videovector_operator.errors import AccessDenied, AlreadyExists, Changed, StorageError, Unavailable
@@ -40,7 +40,7 @@ class Copy:
     target: str
     from_container: str | None
     if_absent: bool
-    source_query: str
+    source_query: str = field(repr=False)
     mark: str
     sleep: Callable[[float], Awaitable[None]]
 

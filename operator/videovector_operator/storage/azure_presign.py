@@ -23,6 +23,9 @@ from videovector_operator.storage.xml_reply import parse_xml
 _BACKDATED = timedelta(minutes=5)
 """Azure's clocks differ from each other by a little."""
 _LONGEST_KEY = timedelta(days=7)
+"""From the key's start: no URL outlives it, so that the longest end five minutes early."""
+_FRESH = timedelta(minutes=1)
+"""A key that is younger serves the longest URLs too: they end so much earlier."""
 _NO_SAS_FOR_SAS = (
     "URLs cannot be made with a shared access signature: put accountKey or clientSecret into the Secret instead, "
     "or use a workload identity"
@@ -50,16 +53,18 @@ class Presigner:
             case AccountKeyCredentials(signer=signer):
                 query = build_account_sas(signer, resource, expires=end, tls_only=address.is_tls)
             case _:
-                lent = await self._borrow_key(end)
-                query = build_delegation_sas(address.account, lent, resource, expires=end, tls_only=address.is_tls)
+                lent, last = await self._borrow_key(end)
+                query = build_delegation_sas(
+                    address.account, lent, resource, expires=min(end, last), tls_only=address.is_tls
+                )
         return f"{address.origin}{address.base}{path}?{encode_query(query)}"
 
-    async def _borrow_key(self, until: datetime) -> DelegationKey:
-        """Return a key that is valid until then; asked for with all the time that there is, so that one serves many URLs."""
-        if self._key is not None and self._key[1] >= until:
-            return self._key[0]
-        start = self._now() - _BACKDATED
-        end = self._now() + _LONGEST_KEY
+    async def _borrow_key(self, until: datetime) -> tuple[DelegationKey, datetime]:
+        """Return a key and its end; asked for with all the time that there is, so that one serves many URLs."""
+        now = self._now()
+        if self._key is not None and self._key[1] >= min(until, now - _BACKDATED + _LONGEST_KEY - _FRESH):
+            return self._key
+        start, end = now - _BACKDATED, now - _BACKDATED + _LONGEST_KEY
         request = Request(
             "POST",
             "get a key to make URLs with",
@@ -77,7 +82,7 @@ class Presigner:
             hint = "Assign the role Storage Blob Delegator on the storage account (not only on the container)"
             raise AccessDenied(f"{error.message}. {hint}", error.code) from None
         self._key = lent, end
-        return lent
+        return self._key
 
 
 def _decode_key(reply: Reply) -> DelegationKey:

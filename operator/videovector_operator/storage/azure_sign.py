@@ -10,6 +10,7 @@ import base64
 import binascii
 import hmac
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import NamedTuple
 from urllib.parse import quote
@@ -43,7 +44,8 @@ class SignedParts(NamedTuple):
     body_size: int = 0
 
 
-class DelegationKey(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class DelegationKey:
     """A user delegation key, in the words of its XML. ``value`` (base64) is a secret."""
 
     object_id: str
@@ -52,7 +54,7 @@ class DelegationKey(NamedTuple):
     expiry: str
     service: str
     version: str
-    value: str
+    value: str = field(repr=False)
 
 
 class SharedKeySigner:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from tests.contract.storage_azure import AzureContainer
 from tests.contract.storage_gcs import GcsBucket
@@ -54,15 +55,19 @@ def proxied(bucket: Bucket) -> Iterator[FaultProxy]:
         yield proxy
 
 
-def open_at(bucket: Bucket, endpoint: str, limits: Limits = QUICK, options: StorageOptions = LOCAL) -> Storage:
-    """Open the bucket at another endpoint than its server's own."""
+def open_at(
+    bucket: Bucket, endpoint: str, limits: Limits = QUICK, options: StorageOptions = LOCAL, **changes: Any
+) -> Storage:
+    """Open the bucket at another endpoint than its server's own; ``changes`` are fields of the source."""
     match bucket:
         case S3Bucket():
-            return S3Storage(bucket.source(endpoint=endpoint), options, limits=limits)
+            # A name of its own for each bucket would have to be in certificates and name services.
+            source = bucket.source(endpoint=endpoint, force_path_style=True, **changes)
+            return S3Storage(source, options, limits=limits)
         case GcsBucket():
-            return GcsStorage(bucket.source(endpoint=endpoint), options, limits=limits)
+            return GcsStorage(bucket.source(endpoint=endpoint, **changes), options, limits=limits)
         case AzureContainer():
-            return AzureStorage(bucket.source(endpoint=endpoint), options, limits=limits)
+            return AzureStorage(bucket.source(endpoint=endpoint, **changes), options, limits=limits)
         case _:
             raise TypeError(bucket)
 

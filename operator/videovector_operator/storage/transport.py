@@ -106,8 +106,10 @@ def build_tls(ca_bundle: str | None) -> ssl.SSLContext:
     """Trust the system's authorities, or those of ``ca_bundle`` (PEM) instead. Raises Invalid when it holds no certificate."""
     if ca_bundle is None:
         return _system_trust()
+    # Comments between the certificates may be in any language; an empty text would mean the system's authorities.
+    text = ca_bundle.encode("ascii", "ignore").decode("ascii") or "nothing"
     try:
-        context = ssl.create_default_context(cadata=ca_bundle)
+        context = ssl.create_default_context(cadata=text)
     except (ssl.SSLError, ValueError):
         raise Invalid("The CA bundle that caBundleRef names holds no PEM certificate that can be read") from None
     context.set_alpn_protocols(["http/1.1"])

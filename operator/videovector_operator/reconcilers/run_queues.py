@@ -225,16 +225,18 @@ class RunQueues:
         self._tell(entry.line)
 
     def _move(self, entry: Entry, stand: Stand, *, is_certain: bool) -> None:
-        was_in_line, was_certain = entry.stand.is_in_line, entry.is_certain
+        before, was_certain = entry.stand, entry.is_certain
         queue = self._queue(entry.line)
         queue.leave(entry)
         entry.stand, entry.is_certain = stand, is_certain
         queue.enter(entry)
-        if was_in_line != stand.is_in_line:
+        if before.is_in_line != stand.is_in_line:
             queue.has_moved = True
-        if was_in_line and not stand.is_in_line:
+        has_made_room = before is Stand.RUNNING and stand is not Stand.RUNNING
+        is_known_now = is_certain and not was_certain and queue.in_line[:1] != [entry.order]
+        if before.is_in_line and not stand.is_in_line:
             self._wake_queued(queue)
-        elif is_certain and not was_certain and queue.in_line[:1] != [entry.order]:
+        elif has_made_room or is_known_now:
             self._wake_first(queue)
         self._tell(entry.line)
 

@@ -215,13 +215,15 @@ def test_when_a_job_is_deleted_the_first_is_looked_at(desk: Desk) -> None:
     assert desk.take() == ["a"]
 
 
-@pytest.mark.parametrize("how", ["ended", "published", "deleted"])
+@pytest.mark.parametrize("how", ["ended", "published", "deleted", "lost"])
 def test_when_a_run_ends_the_first_is_looked_at(desk: Desk, how: str) -> None:
     desk.line("a", "b")
     desk.settle("a", Stand.RUNNING)
     desk.take()
     if how == "ended":
         desk.settle("a", None)
+    elif how == "lost":
+        desk.settle("a", Stand.ASIDE)
     elif how == "published":
         desk.apply("a", 0, status={"phase": "Completed"})
     else:

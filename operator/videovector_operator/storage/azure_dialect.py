@@ -12,6 +12,7 @@ from videovector_operator.errors import InvalidCredentials, StorageError, Unavai
 from videovector_operator.storage.azure_address import Address
 from videovector_operator.storage.azure_credentials import Credentials
 from videovector_operator.storage.azure_errors import CLOCK_SKEW, build_error
+from videovector_operator.storage.azure_identity import ENTRA_CODES
 from videovector_operator.storage.azure_sign import SignedParts, encode_query, format_http_date, parse_http_date
 from videovector_operator.storage.exchange import Signed
 from videovector_operator.storage.request import Reply, Request
@@ -57,9 +58,9 @@ class AzureDialect:
             error = self._explain(error, reply)
         return scrub(error, self._credentials.secrets())
 
-    def can_renew(self, error: InvalidCredentials) -> bool:  # noqa: ARG002 - whatever Azure calls it
-        """Tell whether other credentials may be had; see `exchange.Dialect`."""
-        return self._credentials.renew()
+    def can_renew(self, error: InvalidCredentials) -> bool:
+        """Tell whether other credentials may be had; see `exchange.Dialect`. Not those that Entra ID itself did not give."""
+        return bool(error.code) and not error.code.startswith(ENTRA_CODES) and self._credentials.renew()
 
     def close(self) -> None:
         """Free threads."""

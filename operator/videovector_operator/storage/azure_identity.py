@@ -32,7 +32,9 @@ _TIMES: Mapping[str, float] = {
 }
 """In seconds; all tries together stay below the time that `ambient` allows."""
 _ID = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,126}[A-Za-z0-9])?")
-_CODE = re.compile(r"AADSTS\d+")
+ENTRA_CODES = "AADSTS"
+"""What Entra ID's error codes begin with."""
+_CODE = re.compile(rf"{ENTRA_CODES}\d+")
 _NO_IDENTITY = (
     "No credentials: name a Secret with clientSecret, accountKey or sasToken in credentialsSecretRef, "
     "or give the pods a workload identity (serviceAccountName, federated with an application or managed identity)"

@@ -169,14 +169,17 @@ async def test_a_refused_token_is_asked_for_again() -> None:
     dialect = AzureDialect(ADDRESS, credentials, lambda: NOW)
     assert (await dialect.authorize(LIST)).headers["authorization"] == "Bearer first"
     assert (await dialect.authorize(LIST)).headers["authorization"] == "Bearer first"
-    assert dialect.can_renew(InvalidCredentials("no"))
+    assert not dialect.can_renew(InvalidCredentials("Entra ID gives none", "AADSTS7000215"))
+    assert not dialect.can_renew(InvalidCredentials("no identity"))
+    assert (await dialect.authorize(LIST)).headers["authorization"] == "Bearer first"
+    assert dialect.can_renew(InvalidCredentials("no", "InvalidAuthenticationInfo"))
     assert (await dialect.authorize(LIST)).headers["authorization"] == "Bearer second"
     credentials.close()
 
 
 def test_keys_and_sas_cannot_be_renewed() -> None:
     for source in (AzureAccountKey(KEY), AzureSasToken(SAS)):
-        assert not dialect_of(AzureSource("acct", "media", credentials=source)).can_renew(InvalidCredentials("no"))
+        assert not dialect_of(AzureSource("acct", "media", credentials=source)).can_renew(InvalidCredentials("no", "x"))
 
 
 async def test_one_question_at_a_time() -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 from tests.support.local_storage import LOCAL
+from tests.support.sleeping import Slept
 from tests.support.stub_server import Answer, StubServer, answer
 from videovector_operator.storage.exchange import Limits
 from videovector_operator.storage.port import S3Source, StaticCredentials
@@ -42,17 +42,6 @@ def listing(*keys: str, token: str = "", rest: str = "") -> Answer:
     more = f"<IsTruncated>true</IsTruncated><NextContinuationToken>{token}</NextContinuationToken>" if token else ""
     text = f'<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{entries}{more}{rest}</ListBucketResult>'
     return answer(200, text.encode())
-
-
-class Slept:
-    """Records waits instead of waiting."""
-
-    def __init__(self) -> None:
-        self.seconds: list[float] = []
-
-    async def __call__(self, seconds: float) -> None:
-        self.seconds.append(seconds)
-        await asyncio.sleep(0)
 
 
 @asynccontextmanager

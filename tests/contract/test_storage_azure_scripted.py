@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from hashlib import md5
@@ -14,6 +14,7 @@ import pytest
 
 from tests.contract.storage_suite import MIB, blocks, stream
 from tests.support.local_storage import LOCAL
+from tests.support.sleeping import Slept
 from tests.support.stub_server import Answer, StubServer, answer
 from videovector_operator.core.sources import AzureAccountKey, AzureSasToken
 from videovector_operator.errors import AccessDenied, Changed, Invalid, InvalidCredentials, Unavailable
@@ -30,20 +31,6 @@ NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
 QUICK = Limits(connect=2.0, silence=1.0, total=10.0, attempts=3)
 KEY = AzureAccountKey("c2VjcmV0IGtleSB3aXRoIHNvbWUgYnl0ZXM=")
 SAS = AzureSasToken("sv=2021-12-02&sr=c&sp=racwdl&se=2027-01-01T00%3A00%3A00Z&sig=s%2Becret%3D")
-
-
-class Slept:
-    """Records waits instead of waiting; ``then`` happens at each."""
-
-    def __init__(self) -> None:
-        self.seconds: list[float] = []
-        self.then: Callable[[], Awaitable[object]] | None = None
-
-    async def __call__(self, seconds: float) -> None:
-        self.seconds.append(seconds)
-        if self.then is not None:
-            await self.then()
-        await asyncio.sleep(0)
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""Cloud Storage through a proxy that fails: everything is tried again that may pass, nothing is stored twice, halved or damaged."""
+"""Cloud Storage through a proxy that fails, beyond what `test_storage_proxied` shows of every provider: sessions, and lost answers."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ import pytest
 from tests.contract.storage_gcs import GcsBucket, GcsServer
 from tests.contract.storage_suite import MIB, blocks, objects_of, part_of_blocks, stream
 from tests.support.local_storage import LOCAL
+from tests.support.sleeping import Slept
 from tools.testservers.faultproxy import (
     Effect,
     FaultProxy,
     answering,
-    breaking_body,
     breaking_upload,
-    delaying,
     flipping_upload,
     hanging,
     redirecting,
@@ -26,11 +25,8 @@ from tools.testservers.faultproxy import (
     truncating,
 )
 from videovector_operator.errors import (
-    AccessDenied,
     AlreadyExists,
-    Changed,
     Invalid,
-    InvalidCredentials,
     StorageError,
     Throttled,
     Unavailable,
@@ -58,17 +54,6 @@ def proxy(gcs: GcsServer) -> Iterator[FaultProxy]:
         yield running
 
 
-class Slept:
-    """Records waits instead of waiting."""
-
-    def __init__(self) -> None:
-        self.seconds: list[float] = []
-
-    async def __call__(self, seconds: float) -> None:
-        self.seconds.append(seconds)
-        await asyncio.sleep(0)
-
-
 @asynccontextmanager
 async def through(
     proxy: FaultProxy, place: GcsBucket, limits: Limits = QUICK
@@ -81,45 +66,13 @@ async def through(
 
 
 TRANSIENT: dict[str, Effect] = {
-    "503": answering(503),
     "500 in JSON": refusing_gcs(500, "internalError"),
-    "503 in JSON": refusing_gcs(503, "backendError"),
-    "429": refusing_gcs(429, "rateLimitExceeded"),
     "a rate limit as 403": refusing_gcs(403, "userRateLimitExceeded"),
     "a web page of a proxy": answering(502, b"<html>bad gateway</html>", {"Content-Type": "text/html"}),
-    "408": answering(408),
     "reset before any answer": resetting(),
     "no answer": hanging(),
-    "reset behind the headers": breaking_body(0),
     "truncated body": truncating(3),
-    "body stops": breaking_body(3, "hang"),
 }
-HANGING = {"no answer", "body stops"}
-
-
-@pytest.mark.parametrize("case", TRANSIENT)
-async def test_a_transient_failure_is_tried_again(proxy: FaultProxy, place: GcsBucket, case: str) -> None:
-    async with through(proxy, place) as (storage, slept):
-        calls = {
-            "read": lambda: storage.read_range("a.mp4", 2, 5),
-            "stat": lambda: storage.stat("a.mp4"),
-            "list": lambda: objects_of(storage),
-            "write": lambda: storage.write("b", stream(b"new")),
-            "copy": lambda: storage.copy("a.mp4", "c"),
-        }
-        results = {}
-        if case in HANGING:
-            # A copy is given longer than a test should take.
-            del calls["copy"]
-            await storage.copy("a.mp4", "c")
-        for name, call in calls.items():
-            proxy.inject(TRANSIENT[case], times=2)
-            results[name] = await call()
-            proxy.clear()
-        assert results["read"] == b"23456"
-    assert place.keys() == ["a.mp4", "b", "c"]
-    # The lean transport repeats by itself what a kept-alive connection, dead meanwhile, has swallowed.
-    assert len(results) <= len(slept.seconds) <= 2 * len(results)
 
 
 @pytest.mark.parametrize("case", TRANSIENT)
@@ -134,21 +87,7 @@ async def test_tries_are_bounded(proxy: FaultProxy, place: GcsBucket, case: str)
         assert "eyJ" not in failed.value.message
 
 
-async def test_retry_after_is_obeyed_up_to_the_time_that_there_is(proxy: FaultProxy, place: GcsBucket) -> None:
-    async with through(proxy, place) as (storage, slept):
-        proxy.inject(refusing_gcs(429, "rateLimitExceeded", {"Retry-After": "3"}))
-        assert await storage.read_range("a.mp4", 0, 1) == b"0"
-        assert slept.seconds == [3]
-        proxy.inject(refusing_gcs(429, "rateLimitExceeded", {"Retry-After": "120"}))
-        with pytest.raises(Throttled) as throttled:
-            await storage.read_range("a.mp4", 0, 1)
-        assert (throttled.value.retry_after, slept.seconds) == (120, [3])
-
-
 REFUSED: dict[str, tuple[Effect, type[StorageError]]] = {
-    "401": (refusing_gcs(401, "authError"), InvalidCredentials),
-    "403": (refusing_gcs(403, "forbidden"), AccessDenied),
-    "412": (refusing_gcs(412, "conditionNotMet"), Changed),
     "a redirect to a metadata service": (redirecting("http://169.254.169.254/computeMetadata/v1/"), Invalid),
     "a redirect for ever": (redirecting("/storage/v1/b", 301), Invalid),
     "a web page": (answering(404, b"<!DOCTYPE html><html></html>"), Invalid),
@@ -177,25 +116,6 @@ async def test_a_refusal_is_translated_and_not_repeated(proxy: FaultProxy, place
             assert len(proxy.requests()) == 1
         assert slept.seconds == []
     assert place.keys() == ["a.mp4"]
-
-
-async def test_a_slow_answer_is_waited_for(proxy: FaultProxy, place: GcsBucket) -> None:
-    async with through(proxy, place) as (storage, slept):
-        proxy.inject(delaying(0.5))
-        assert (await storage.stat("a.mp4")).size == 10
-        assert slept.seconds == []
-
-
-async def test_bytes_that_were_damaged_on_the_way_are_refused_and_sent_again(
-    proxy: FaultProxy, place: GcsBucket
-) -> None:
-    data = part_of_blocks(0, 3 * MIB)
-    async with through(proxy, place) as (storage, slept):
-        proxy.inject(flipping_upload(MIB), methods="POST")
-        await storage.write("b", stream(data))
-        assert len(slept.seconds) == 1
-    assert place.get("b")[0] == data
-    assert [seen.status for seen in proxy.requests("POST")] == [400, 200]
 
 
 async def test_a_damaged_block_ends_the_upload_and_leaves_nothing(proxy: FaultProxy, place: GcsBucket) -> None:
@@ -302,19 +222,6 @@ async def test_what_somebody_else_creates_during_a_retry_is_theirs(proxy: FaultP
         proxy.inject(answering(503), methods="POST")
         with pytest.raises(AlreadyExists, match="'b'"):
             await storage.copy("a.mp4", "b", if_absent=True)
-
-
-async def test_a_listing_that_is_cut_off_is_asked_for_again_and_loses_nothing(
-    proxy: FaultProxy, place: GcsBucket
-) -> None:
-    keys = [f"many/{number:03}" for number in range(50)]
-    for key in keys:
-        place.put(key, b"")
-    async with through(proxy, place) as (storage, _):
-        for at in (0, 1, 200):
-            proxy.inject(truncating(at), methods="GET", target="pageToken")
-            found = [entry.key async for page in storage.list_pages("many/", page_size=20) for entry in page.objects]
-            assert found == keys
 
 
 async def test_a_cancelled_read_leaves_the_storage_usable(proxy: FaultProxy, place: GcsBucket) -> None:

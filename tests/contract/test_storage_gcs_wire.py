@@ -5,7 +5,6 @@ A scripted server in the test shows both.
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -16,6 +15,7 @@ import pytest
 
 from tests.contract.storage_suite import MIB, blocks, objects_of, stream
 from tests.support.local_storage import LOCAL
+from tests.support.sleeping import Slept
 from tests.support.stub_server import Answer, StubServer, answer
 from tools.testservers.gcs_accounts import make_account
 from videovector_operator.core.sources import GcsServiceAccount
@@ -31,15 +31,11 @@ ACCOUNT = make_account("wire", "project")[0]
 KEY = GcsServiceAccount(ACCOUNT.email, ACCOUNT.key_id, ACCOUNT.private_key)
 
 
-async def no_sleep(_: float) -> None:
-    await asyncio.sleep(0)
-
-
 @asynccontextmanager
 async def serving(*script: Answer, path: str = "") -> AsyncIterator[tuple[GcsStorage, StubServer]]:
     async with StubServer(script) as stub:
         source = GcsSource("me dia", "payer", f"{stub.endpoint}{path}", KEY)
-        storage = GcsStorage(source, LOCAL, limits=QUICK, jitter=lambda: 0.0, sleep=no_sleep)
+        storage = GcsStorage(source, LOCAL, limits=QUICK, jitter=lambda: 0.0, sleep=Slept(), make_mark=lambda: "mark-7")
         yield storage, stub
         await storage.close()
 
@@ -233,7 +229,7 @@ async def test_a_small_object_is_one_request_with_its_checksum() -> None:
     [seen] = stub.seen
     assert (seen.method, urlsplit(seen.target).path) == ("POST", "/upload/storage/v1/b/me%20dia/o")
     assert query_of(seen.target) == {"uploadType": "multipart", "ifGenerationMatch": "0"}
-    assert seen.headers["content-type"].startswith("multipart/related; boundary=")
+    assert seen.headers["content-type"] == "multipart/related; boundary=mark-7"
 
 
 async def test_a_session_is_never_followed_to_another_place() -> None:

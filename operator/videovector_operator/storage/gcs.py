@@ -44,10 +44,14 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
+def _make_mark() -> str:
+    return secrets.token_hex(16)
+
+
 class GcsStorage:
     """One bucket. Nothing is checked or connected before the first request; a bad endpoint is Invalid then.
 
-    ``clock``, ``jitter`` and ``sleep`` are for tests; ``credentials`` replaces what ``source`` says.
+    ``clock``, ``jitter``, ``sleep`` and ``make_mark`` (a unique word) are for tests; ``credentials`` replaces what ``source`` says.
     """
 
     def __init__(
@@ -60,6 +64,7 @@ class GcsStorage:
         clock: Callable[[], datetime] = _now,
         jitter: Callable[[], float] = random.random,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        make_mark: Callable[[], str] = _make_mark,
     ) -> None:
         self._source = source
         self._options = options or StorageOptions()
@@ -68,6 +73,7 @@ class GcsStorage:
         self._clock = clock
         self._jitter = jitter
         self._sleep = sleep
+        self._make_mark = make_mark
         self._opened: tuple[Exchange, GcsDialect, Address] | None = None
         self._closed = False
 
@@ -99,7 +105,7 @@ class GcsStorage:
         if_absent: bool = False,
     ) -> ObjectInfo:
         """Store an object from a stream; see the port."""
-        target = Target(self._source.bucket, key, content_type, if_absent, mark=secrets.token_hex(16))
+        target = Target(self._source.bucket, key, content_type, if_absent, self._make_mark())
         return await write_object(self._open()[0], target, chunks)
 
     async def copy(

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import hashlib
 import json
-import secrets
 from base64 import b64encode
 from collections.abc import AsyncIterable, AsyncIterator
 from dataclasses import dataclass
@@ -34,7 +33,7 @@ _MARK = "videovector-write"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is written and how. ``mark`` is unique to this call."""
+    """What is written and how. ``mark`` is a word that is unique to this call, and that nobody can guess."""
 
     bucket: str
     key: str
@@ -78,7 +77,7 @@ async def _upload_whole(http: Exchange, target: Target, data: bytes) -> ObjectIn
     """Send description and content in one request."""
     digest = await asyncio.to_thread(hashlib.md5, data, usedforsecurity=False)
     md5 = b64encode(digest.digest()).decode()
-    boundary = secrets.token_hex(16)
+    boundary = target.mark
     head = (
         f"--{boundary}\r\ncontent-type: application/json; charset=UTF-8\r\n\r\n"
         f"{json.dumps({**target.describe(), 'md5Hash': md5})}\r\n"

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 import psycopg
 import pytest
 
-from tests.contract.catalog_samples import make_spec
-from tests.contract.catalog_tables import Tables
+from tests.contract.catalog_samples import LEASE, make_spec, scan
+from tests.contract.catalog_tables import Tables, expire_leases
 from videovector_operator.catalog.fake import FakeCatalog
 from videovector_operator.catalog.migrate import migrate
 from videovector_operator.catalog.port import OperatorCatalog
@@ -150,6 +150,28 @@ async def test_runs_of_the_version_before_are_counted(empty_dsn: str) -> None:
         assert not await catalog.admit_run(spec_of(1), 2)
         await end(catalog, "job_90")
         assert await catalog.admit_run(spec_of(1), 2)
+
+
+async def test_a_run_is_quiet_when_nothing_has_been_heard_of_it_for_a_minute(dsn: str, tables: Tables) -> None:
+    minutes_ago = "UPDATE runs SET updated_at = clock_timestamp() - interval '61 seconds', scan_until = NULL"
+
+    async def is_quiet(catalog: PostgresCatalog) -> bool:
+        (run,) = await catalog.open_runs("conn_1")
+        return run.is_quiet
+
+    async with PostgresCatalog(dsn) as catalog:
+        await catalog.admit_run(spec_of(1))
+        assert not await is_quiet(catalog)
+        await tables.change(minutes_ago)
+        assert await is_quiet(catalog)
+        await scan(catalog, ["a"], "job_01")
+        await catalog.claim_files("job_01", "w1", 1, LEASE)
+        await tables.change(minutes_ago)
+        assert not await is_quiet(catalog), "a worker holds a file"
+        await expire_leases(tables)
+        assert await is_quiet(catalog)
+        await tables.change("UPDATE runs SET scan_until = clock_timestamp() + interval '1 second'")
+        assert not await is_quiet(catalog), "a worker scans"
 
 
 async def test_the_count_reads_the_open_runs_alone(dsn: str, tables: Tables) -> None:

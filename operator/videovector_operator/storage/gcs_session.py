@@ -9,7 +9,7 @@ import contextlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import parse_qs, urlsplit
 
 from videovector_operator.errors import Invalid, StorageError, Throttled, Unavailable
@@ -34,7 +34,7 @@ class Session:
     http: Exchange
     action: str
     path: str
-    id: str
+    id: str = field(repr=False)
 
     async def send(self, data: bytes, start: int) -> None:
         """Send a block that is not the last; ``start`` is its place in the object. Raises StorageError."""

@@ -6,6 +6,7 @@ worker run on PostgreSQL. ``outages`` makes as many calls fail as it says.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -57,6 +58,8 @@ class MemoryWorkerCatalog(WorkerCatalog):
         self.outages = 0
         self.scanner = ("", 0.0)
         self.cursor = ""
+        self.claim_answer_seconds = 0.0
+        """How long the answer to a claim is on its way, when the claim has taken effect."""
         self.rates = FakeRequestRates(clock)
         self._clock = clock
 
@@ -123,6 +126,7 @@ class MemoryWorkerCatalog(WorkerCatalog):
         for row in chosen:
             row.state, row.owner, row.until = FileState.LEASED, owner, now + lease.total_seconds()
             row.attempts += 1
+        await asyncio.sleep(self.claim_answer_seconds)
         return [
             ClaimedFile(
                 row.candidate.path,

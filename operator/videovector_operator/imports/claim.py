@@ -6,6 +6,7 @@ What is claimed and not registered is `_open`; it is bounded by the claims, and 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Protocol
 
 import structlog
@@ -78,16 +79,30 @@ class FilePipeline:
 
     async def _claim(self, room: int) -> bool:
         """Claim and queue; False = there was nothing."""
-        files = await self._catalog.claim_files(room)
+        files = await self._claim_files(room)
         suspects = [file for file in files if file.attempts > 1]
         for file in files:
-            self._open.add(file.path)
             if file.attempts == 1:
                 self._waiting.put_nowait(file)
         if suspects:
             await self._release([file.path for file in suspects])
             await self._work_on_suspects()
         return bool(files)
+
+    async def _claim_files(self, limit: int) -> Sequence[ClaimedFile]:
+        """Claim, and note what was claimed also when everybody is told to stop before the answer: it must be given back."""
+        claiming = asyncio.ensure_future(self._catalog.claim_files(limit))
+        claiming.add_done_callback(self._note_claimed)
+        try:
+            return await asyncio.shield(claiming)
+        except asyncio.CancelledError:
+            await asyncio.wait({claiming}, timeout=self._settings.shutdown / 2)
+            claiming.cancel()
+            raise
+
+    def _note_claimed(self, claiming: asyncio.Future[Sequence[ClaimedFile]]) -> None:
+        if not claiming.cancelled() and claiming.exception() is None:
+            self._open.update(file.path for file in claiming.result())
 
     async def _work_on_suspects(self) -> None:
         """Files that were in the hands of a worker that vanished: one of them may have killed it.
@@ -98,9 +113,7 @@ class FilePipeline:
         while self._open and not self._watch.should_stop:
             await self._wait_for(self._progress, self._settings.idle_poll)
         while not self._watch.should_stop:
-            files = await self._catalog.claim_files(1)
-            for file in files:
-                self._open.add(file.path)
+            files = await self._claim_files(1)
             if not files or files[0].attempts == 1:
                 for file in files:
                     self._waiting.put_nowait(file)

@@ -255,6 +255,17 @@ async def test_stop_stores_what_is_done_and_gives_back_the_rest() -> None:
     assert world.catalog.control.counters.imported == 50
 
 
+async def test_files_whose_claim_is_on_its_way_are_given_back_too() -> None:
+    world = World()
+    world.fill(50)
+    world.catalog.claim_answer_seconds = 0.1
+    working = asyncio.create_task(world.run())
+    await eventually(lambda: any(row.state is FileState.LEASED for row in world.catalog.rows.values()))
+    world.stop.set()
+    assert await working is ExitCode.INTERRUPTED
+    assert FileState.LEASED not in {row.state for row in world.catalog.rows.values()}
+
+
 async def test_the_current_file_and_counters_are_told_while_they_change() -> None:
     world = World()
     keys = world.fill(12)

@@ -30,6 +30,8 @@ _NUMBERS = itertools.count(1)
 _LOST = {"backslash", "dot segment", "two dots segment", "only dots", "control characters"}
 """These no server keeps: Azure takes them for other names, so that ours refuses them."""
 
+_ODD = frozenset({"NUL", "NUL alone", "control characters", "not characters"})
+
 
 class AzureServer:
     """A running Azurite."""
@@ -118,6 +120,14 @@ class AzureContainer:
         self.client.get_blob_client(key).set_blob_metadata({"touched": datetime.now(UTC).isoformat()})
 
 
+@asynccontextmanager
+async def opened(place: AzureContainer, **changes: Any) -> AsyncIterator[AzureStorage]:
+    """Ours, with changes of the source."""
+    storage = AzureStorage(place.source(**changes), LOCAL)
+    yield storage
+    await storage.close()
+
+
 def tokens_of(place: AzureContainer, who: Application, authority: str = "") -> EntraTokens:
     """Tokens of an application, from the stand-in for Entra ID beside the server or from another ``authority``."""
     entra = place.server.azurite.entra
@@ -150,4 +160,4 @@ def running_azurite(*, tls: bool = False) -> Iterator[AzureServer]:
     """Run Azurite on data of its own; removed at the end."""
     name = f"contract-azure-{'tls-' if tls else ''}{os.getpid()}"
     with AzuriteServer(name, account=ACCOUNT, tls=tls) as azurite:
-        yield AzureServer(azurite, Gaps(lost_keys=frozenset(_LOST)))
+        yield AzureServer(azurite, Gaps(lost_keys=frozenset(_LOST), odd_texts=_ODD))

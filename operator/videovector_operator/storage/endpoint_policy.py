@@ -16,7 +16,9 @@ from videovector_operator.errors import Invalid
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _METADATA_NAMES = frozenset({"metadata", "metadata.google.internal", "metadata.goog", "instance-data"})
-_METADATA_ADDRESSES = frozenset({"fd00:ec2::254", "fd20:ce::254", "100.100.100.200", "168.63.129.16", "192.0.0.192"})
+_METADATA_ADDRESSES = frozenset(
+    {"fd00:ec2::254", "fd00:ec2::23", "fd00:42::42", "fd20:ce::254", "100.100.100.200", "168.63.129.16", "192.0.0.192"}
+)
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _REMEDY = "set the endpoint to your storage server"
 

@@ -29,6 +29,12 @@ _BAD_KEY = (
     "The private_key of service account {email} is not an RSA private key in PEM form: "
     "put the key file into the Secret's credentials.json again, as it was downloaded"
 )
+_LONGEST_KEY_BITS = 4096
+"""Google makes keys of 2,048."""
+_LONG_KEY = (
+    f"The private_key of service account {{email}} is longer than {_LONGEST_KEY_BITS} bits: "
+    "put a key file as Google makes it into the Secret's credentials.json"
+)
 _NO_IDENTITY = (
     "Name a Secret with credentials.json (the JSON key file of a service account) in credentialsSecretRef, "
     "or give the pods a workload identity (serviceAccountName, and its link to a Google service account)"
@@ -137,7 +143,18 @@ def _build_signer(account: GcsServiceAccount) -> Signer:
     from google.auth.crypt import RSASigner
 
     try:
-        key = load_pem_private_key(account.private_key.encode(), password=None)
+        # Checking a key takes the fourth power of its length, and all threads wait: it is measured before.
+        key = load_pem_private_key(account.private_key.encode(), password=None, unsafe_skip_rsa_key_validation=True)
+        if isinstance(key, RSAPrivateKey):
+            numbers = key.private_numbers()
+            lengths = [
+                key.key_size,
+                numbers.d.bit_length(),
+                *(2 * each.bit_length() for each in (numbers.p, numbers.q)),
+            ]
+            if max(lengths) > _LONGEST_KEY_BITS:
+                raise InvalidCredentials(_LONG_KEY.format(email=account.client_email))
+            key = numbers.private_key()
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise InvalidCredentials(_BAD_KEY.format(email=account.client_email)) from None
     if not isinstance(key, RSAPrivateKey):

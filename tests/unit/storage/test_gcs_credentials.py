@@ -158,3 +158,17 @@ def test_without_any_identity_both_ways_out_are_named(tmp_path: Path) -> None:
     assert said.startswith("InvalidCredentials ")
     assert "credentials.json" in said
     assert "workload identity" in said
+
+
+@pytest.mark.parametrize("bits", [(4253, 4423), (2203, 2281)])
+async def test_a_key_that_would_hold_up_the_process_is_refused_unchecked(bits: tuple[int, int]) -> None:
+    p, q = 2 ** bits[1] - 1, 2 ** bits[0] - 1
+    d = pow(65537, -1, (p - 1) * (q - 1))
+    public = rsa.RSAPublicNumbers(65537, p * q)
+    numbers = rsa.RSAPrivateNumbers(p, q, d, d % (p - 1), d % (q - 1), pow(q, -1, p), public)
+    key = numbers.private_key(unsafe_skip_rsa_key_validation=True).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    with pytest.raises(InvalidCredentials, match="longer than 4096 bits") as caught:
+        await ServiceAccountCredentials(GcsServiceAccount("a@b", "id", key.decode())).token(NOW)
+    assert key.decode()[40:60] not in str(caught.value)

@@ -18,7 +18,7 @@ from videovector_operator.storage.azure_blobs import build_info
 from videovector_operator.storage.azure_errors import OLD_VERSION
 from videovector_operator.storage.azure_order import AzureOrder
 from videovector_operator.storage.exchange import Exchange
-from videovector_operator.storage.listing import RawPage, follow_pages
+from videovector_operator.storage.listing import RawPage, follow_pages, page_bytes
 from videovector_operator.storage.port import ListPage, ObjectInfo
 from videovector_operator.storage.request import Reply, Request
 from videovector_operator.storage.xml_reply import parse_xml
@@ -28,8 +28,6 @@ _START_FROM_VERSION = "2026-02-06"
 """The first API version with startFrom."""
 _FORGOTTEN = ("OutOfRangeInput", "InvalidQueryParameterValue")
 """Codes of a marker that the server does not take."""
-_LONGEST_PAGE_BYTES = 64 * 1024 * 1024
-"""Five thousand names of 1,024 characters, each three encoded bytes, and the rest: more is no listing."""
 _MOST_PAGES = 10_000_000
 """More than any account holds."""
 _ORDER_HINT = ": check the endpoint"
@@ -128,7 +126,7 @@ class Listing:
             path=self._address.container_path,
             params=params,
             headers=headers or {},
-            keep=_LONGEST_PAGE_BYTES,
+            keep=page_bytes(int(params["maxresults"])),
         )
         return await self._http.send(request, lambda reply: decode_page(self._address, reply))
 

@@ -9,7 +9,7 @@ from videovector_operator.storage.exchange import Exchange
 from videovector_operator.storage.gcs_address import Address, objects_path
 from videovector_operator.storage.gcs_answers import Answer, ask
 from videovector_operator.storage.gcs_objects import FIELDS, parse_objects
-from videovector_operator.storage.listing import RawPage, follow_pages
+from videovector_operator.storage.listing import RawPage, follow_pages, page_bytes
 from videovector_operator.storage.port import ListPage
 from videovector_operator.storage.request import Request
 
@@ -47,7 +47,10 @@ async def _fetch(http: Exchange, address: Address, params: dict[str, str], token
     by_key = {"startOffset": last} if last else {}
 
     async def send(position: dict[str, str]) -> RawPage:
-        request = Request("GET", "list objects", path=objects_path(address.bucket), params={**params, **position})
+        keep = page_bytes(int(params["maxResults"]))
+        request = Request(
+            "GET", "list objects", path=objects_path(address.bucket), params={**params, **position}, keep=keep
+        )
         return await ask(http, request, _read)
 
     try:

@@ -15,6 +15,16 @@ _MOST_IDLE_PAGES = 1000
 """Empty pages in a row are legal (deleted versions), endless ones are not."""
 
 
+_ENTRY_BYTES = 12 * 1024
+"""A name of 1,024 characters, each up to nine bytes when encoded, and the rest."""
+_SMALLEST_BOUND = 1024 * 1024
+
+
+def page_bytes(entries: int) -> int:
+    """How long the reply to a request for so many entries may be. What is longer is no listing: parsed, it takes twenty times the room."""
+    return max(_SMALLEST_BOUND, entries * _ENTRY_BYTES)
+
+
 class RawPage(NamedTuple):
     """One parsed reply: entries as the server sent them, and how to go on. ``more`` without ``token`` means by the last key."""
 

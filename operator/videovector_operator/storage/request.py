@@ -30,7 +30,7 @@ class Request:
     body: bytes = b""
     body_sha256: str = EMPTY_SHA256
     skip: int = 0
-    keep: int = 16 * 1024 * 1024
+    keep: int = 1024 * 1024
     attempts: int | None = None
     accepted: tuple[int, ...] = (200,)
     lean: bool = False

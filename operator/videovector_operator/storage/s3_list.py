@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 
 from videovector_operator.errors import Invalid, Unavailable
 from videovector_operator.storage.exchange import Exchange
-from videovector_operator.storage.listing import RawPage, follow_pages
+from videovector_operator.storage.listing import RawPage, follow_pages, page_bytes
 from videovector_operator.storage.port import ListPage, ObjectInfo
 from videovector_operator.storage.request import Reply, Request
 from videovector_operator.storage.s3_address import Address
@@ -47,15 +47,17 @@ async def _fetch(http: Exchange, address: Address, params: dict[str, str], token
     by_key = {"start-after": last} if last else {}
     position = {"continuation-token": token} if token else by_key
 
+    keep = page_bytes(int(params["max-keys"]))
+
     def decode(reply: Reply) -> RawPage:
         return _decode(address, reply)
 
     try:
-        return await http.send(Request("GET", _ACTION, params={**params, **position}), decode)
+        return await http.send(Request("GET", _ACTION, params={**params, **position}, keep=keep), decode)
     except Invalid as error:
         if not token or error.code != "InvalidArgument":
             raise
-    return await http.send(Request("GET", _ACTION, params={**params, **by_key}), decode)
+    return await http.send(Request("GET", _ACTION, params={**params, **by_key}, keep=keep), decode)
 
 
 def _decode(address: Address, reply: Reply) -> RawPage:

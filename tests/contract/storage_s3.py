@@ -103,7 +103,13 @@ def running_versitygw() -> Iterator[S3Server]:
     gateway = VersityGateway(name, access_key=ROOT.access_key_id, secret_key=ROOT.secret_access_key)
     lost = {"double slash", "leading slash", "dot segment", "two dots segment", "only dots", "control characters"}
     with gateway:
-        gaps = Gaps(lost_keys=frozenset(lost), uncopied_keys=frozenset({"trailing slash"}), unconditional_copies=True)
+        gaps = Gaps(
+            lost_keys=frozenset(lost),
+            uncopied_keys=frozenset({"trailing slash"}),
+            odd_texts=frozenset({"NUL", "NUL alone", "control characters", "not characters"}),
+            resolves_paths=True,
+            unconditional_copies=True,
+        )
         yield S3Server(gateway.endpoint, gaps, gateway)
 
 
@@ -116,6 +122,7 @@ def running_moto() -> Iterator[S3Server]:
         with log.open("w") as stderr:
             process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=stderr)
         gaps = Gaps(
+            odd_texts=frozenset({"NUL", "NUL alone", "control characters", "not characters"}),
             accepts_any_credentials=True,
             urls_never_expire=True,
             unchecked_bytes=True,

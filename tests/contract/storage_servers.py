@@ -22,10 +22,16 @@ _NUMBERS = itertools.count(1)
 
 @dataclass(frozen=True)
 class Gaps:
-    """What a server is known to get wrong: kinds of keys that it loses or cannot copy, and checks that it does not make."""
+    """What a server is known to get wrong: kinds of keys that it loses or cannot copy, and checks that it does not make.
+
+    ``odd_texts`` are hostile strings that it fails on, or stores as others; ``resolves_paths`` = keys are paths of files to it, so
+    that ``a/../b`` is ``b``.
+    """
 
     lost_keys: frozenset[str] = frozenset()
     uncopied_keys: frozenset[str] = frozenset()
+    odd_texts: frozenset[str] = frozenset()
+    resolves_paths: bool = False
     accepts_any_credentials: bool = False
     urls_never_expire: bool = False
     unchecked_bytes: bool = False

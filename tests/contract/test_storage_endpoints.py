@@ -225,8 +225,8 @@ async def test_a_broken_bundle_is_for_the_user_to_repair(place: Bucket, listener
     assert listener.connections == 0
 
 
-async def test_https_to_a_server_that_speaks_plain_http(place: Bucket, proxy: FaultProxy) -> None:
-    storage = open_at(place, proxy.endpoint.replace("http:", "https:"))
+async def test_https_to_a_server_that_speaks_plain_http(place: Bucket) -> None:
+    storage = open_at(place, upstream_of(place).replace("http:", "https:"))
     for name in ("list", "read"):
         with pytest.raises(Unavailable, match="https"):
             await CALLS[name].make(storage)

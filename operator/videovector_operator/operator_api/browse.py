@@ -20,7 +20,8 @@ from videovector_operator.reconcilers.source import observe_source
 from videovector_operator.storage.port import ListPage, ObjectInfo, Source, Storage
 
 Json = dict[str, Any]
-_PAGE = 1000
+_PAGE = 200
+"""Small, because a page of a hostile server may hold 12 KiB an entry, and several people browse at once."""
 
 
 @dataclass(slots=True)

@@ -24,7 +24,7 @@ from videovector_operator.storage.azure_identity import (
     build_client_tokens,
 )
 from videovector_operator.storage.azure_sign import SharedKeySigner, SignedParts
-from videovector_operator.storage.endpoint_policy import EndpointPolicy
+from videovector_operator.storage.endpoint_policy import EndpointPolicy, refuse_own_authority
 
 
 class Authorization(NamedTuple):
@@ -167,6 +167,8 @@ def build_credentials(source: AzureSource, address: Address, policy: EndpointPol
             return TokenCredentials(_build_ambient(own, time.monotonic), own)
         case None:
             refuse_showing_tokens(address, policy, ambient=True)
+            if address.is_azure:
+                refuse_own_authority(source.ca_bundle)
             shared = _ambient_tokens(source.tenant_id, source.client_id)
             return TokenCredentials(_build_ambient(shared, time.monotonic))
 

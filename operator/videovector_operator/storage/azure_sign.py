@@ -77,12 +77,19 @@ class SharedKeySigner:
         """Return the Authorization header's value; ``headers`` have lowercase names, and x-ms-date is one of them."""
         values = [headers.get(name, "") for name in _SIGNED_HEADERS]
         values[2] = str(parts.body_size) if parts.body_size else ""
-        own = "".join([f"{name}:{headers[name]}\n" for name in sorted(headers) if name.startswith("x-ms-")])
+        own = "".join(
+            [f"{name}:{headers[name]}\n" for name in sorted(headers, key=_azure_order) if name.startswith("x-ms-")]
+        )
         resource = f"/{self.account}{parts.path}"
         if parts.params:
             resource += "".join([f"\n{name.lower()}:{value}" for name, value in sorted(parts.params.items())])
         text = "\n".join([parts.method, *values]) + f"\n{own}{resource}"
         return f"SharedKey {self.account}:{self.sign_text(text)}"
+
+
+def _azure_order(name: str) -> str:
+    """Azure sorts the underscores of metadata names before everything else, as its own SDKs do."""
+    return name.replace("_", " ")
 
 
 def format_http_date(moment: datetime) -> str:

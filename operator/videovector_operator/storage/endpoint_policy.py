@@ -72,6 +72,18 @@ class EndpointPolicy:
             )
 
 
+def refuse_own_authority(ca_bundle: str | None) -> None:
+    """Raise Invalid when the pods' own identity would be shown to a server that a user's certificates vouch for.
+
+    Only the system's authorities prove that a host is the cloud's own: with other ones, whoever answers its name could be it.
+    """
+    if ca_bundle is not None:
+        raise Invalid(
+            "caBundleRef cannot be used together with the pods' own identity: name a Secret in credentialsSecretRef, or leave "
+            "caBundleRef out"
+        )
+
+
 def parse_ip(host: str) -> IpAddress | None:
     """Read a literal address in every notation that resolvers take: also decimal, octal, hexadecimal and short IPv4."""
     text = host.strip("[]").split("%", 1)[0]

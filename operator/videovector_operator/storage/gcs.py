@@ -18,6 +18,7 @@ from datetime import UTC, datetime, timedelta
 
 from videovector_operator.errors import Invalid
 from videovector_operator.storage.access import probe_access
+from videovector_operator.storage.endpoint_policy import refuse_own_authority
 from videovector_operator.storage.exchange import Exchange, Limits
 from videovector_operator.storage.gcs_access import REMEDIES, judge_overwriting
 from videovector_operator.storage.gcs_address import Address, build_address, object_path, refuse_showing_tokens
@@ -178,6 +179,8 @@ class GcsStorage:
         if account is not None:
             return ServiceAccountCredentials(account)
         refuse_showing_tokens(address, self._options.endpoints)
+        if address.is_google:
+            refuse_own_authority(self._source.ca_bundle)
         return AmbientCredentials(_default_chain(), time.monotonic)
 
 

@@ -103,6 +103,10 @@ REQUESTS = {
             "x-ms-source-if-match": '"0x8D"',
         },
     ),
+    "names of metadata that differ by an underscore": (
+        {},
+        {"x-ms-meta-a1": "1", "x-ms-meta-a_": "2", "x-ms-meta-a": "3", "x-ms-meta-a_b": "4", "x-ms-meta-ab": "5"},
+    ),
     "abort copy": ({"comp": "copy", "copyid": "1-2"}, {"x-ms-copy-action": "abort"}),
 }
 

@@ -198,8 +198,9 @@ async def test_an_error_in_a_successful_listing_is_an_error() -> None:
         assert await keys_of(storage) == ["a"]
         assert len(slept.seconds) == 2
     async with serving(failure(200, "AccessDenied")) as (storage, _, _):
-        with pytest.raises(AccessDenied):
+        with pytest.raises(AccessDenied) as denied:
             await keys_of(storage)
+        assert KEYS.secret_access_key not in denied.value.message
 
 
 BAD_LISTINGS: dict[str, tuple[Answer, type[StorageError]]] = {

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
 P = TypeVar("P")
 T = TypeVar("T")
 
 
-async def cut_parts(chunks: AsyncIterable[bytes], size_of: Callable[[int], int]) -> AsyncIterator[bytes]:
+async def cut_parts(chunks: AsyncIterable[bytes], size_of: Callable[[int], int]) -> AsyncGenerator[bytes, None]:
     """Regroup ``chunks``: part n (from 1) has ``size_of(n)`` bytes, the last one what is left; an empty stream has no parts."""
     number = 1
     # BytesIO gives its buffer away without a copy.

@@ -102,10 +102,8 @@ class S3Storage:
         """Yield the pages of a listing; see the port."""
         refuse_bad_prefix(prefix)
         refuse_bad_prefix(start_after, "key")
-        opened = self._open()
-        pages = list_pages(
-            opened.http, opened.address, prefix, recursive=recursive, start_after=start_after, page_size=page_size
-        )
+        http = self._open().http
+        pages = list_pages(http, prefix, recursive=recursive, start_after=start_after, page_size=page_size)
         async for page in pages:
             yield page
 

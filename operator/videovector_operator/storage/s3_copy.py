@@ -15,16 +15,15 @@ from videovector_operator.storage.exchange import Exchange
 from videovector_operator.storage.parts import send_parts
 from videovector_operator.storage.port import ObjectInfo
 from videovector_operator.storage.request import Reply, Request, transfer_seconds
-from videovector_operator.storage.s3_list import parse_etag, parse_time
+from videovector_operator.storage.s3_answer import not_s3, parse_answer, parse_etag, parse_time
 from videovector_operator.storage.s3_multipart import (
     IF_ABSENT,
     MARK,
     Upload,
     begun_upload,
     exists_already,
-    parse_answer,
 )
-from videovector_operator.storage.s3_object import Found, look_up, not_s3, parse_checksum, parse_date, path_of
+from videovector_operator.storage.s3_object import Found, look_up, parse_checksum, parse_date, path_of
 
 _MIB = 1024 * 1024
 _LARGEST_AT_ONCE = 256 * _MIB

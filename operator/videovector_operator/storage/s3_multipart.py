@@ -11,16 +11,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
-from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
 
 from videovector_operator.errors import AlreadyExists, Changed, NotFound, StorageError, Unavailable
 from videovector_operator.storage.exchange import Exchange
 from videovector_operator.storage.port import ObjectInfo
 from videovector_operator.storage.request import Reply, Request
-from videovector_operator.storage.s3_list import parse_etag
-from videovector_operator.storage.s3_object import look_up, not_s3, parse_checksum, parse_date, path_of
-from videovector_operator.storage.xml_reply import parse_xml
+from videovector_operator.storage.s3_answer import not_s3, parse_answer, parse_etag
+from videovector_operator.storage.s3_object import look_up, parse_checksum, parse_date, path_of
 
 MOST_PARTS = 10_000
 MARK = "x-amz-meta-videovector-write"
@@ -124,7 +122,7 @@ async def begun_upload(
     def decode(reply: Reply) -> str:
         found = parse_answer(http, request, reply, "InitiateMultipartUploadResult").findtext("UploadId")
         if not found:
-            raise not_s3(f"beginning the upload of object {key!r}")
+            raise not_s3(request.action)
         return found
 
     upload = Upload(http, key, await http.send(request, decode), mark, now)
@@ -133,22 +131,6 @@ async def begun_upload(
     except BaseException:
         await upload.abort()
         raise
-
-
-def parse_answer(http: Exchange, request: Request, reply: Reply, tag: str) -> ET.Element:
-    """Parse a reply with status 200, which may be an error all the same, or cut off. Raises StorageError."""
-    # Servers that need long send white space first, to keep the connection.
-    body = reply.body.strip()
-    root = parse_xml(body)
-    if root is None:
-        if not body or body.startswith(b"<?xml") or f"<{tag}".encode() in body[:512]:
-            raise Unavailable(f"The answer to '{request.action}' is cut off or not valid XML")
-        raise not_s3(f"'{request.action}'")
-    if root.tag == "Error":
-        raise http.build_error(request, reply)
-    if root.tag != tag:
-        raise not_s3(f"'{request.action}'")
-    return root
 
 
 def exists_already(http: Exchange, key: str, code: str = "") -> AlreadyExists:

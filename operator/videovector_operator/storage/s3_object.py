@@ -12,7 +12,7 @@ from videovector_operator.storage.exchange import Exchange
 from videovector_operator.storage.object_key import refuse_bad_key
 from videovector_operator.storage.port import ObjectInfo
 from videovector_operator.storage.request import Reply, Request
-from videovector_operator.storage.s3_list import parse_etag
+from videovector_operator.storage.s3_answer import not_s3, parse_etag
 from videovector_operator.storage.s3_sign import encode_key
 
 _CHECKSUMS = ("crc64nvme", "crc32c", "sha256", "crc32", "sha1")
@@ -59,7 +59,7 @@ def check_version(key: str, fingerprint: str | None, reply: Reply) -> None:
         return
     etag = parse_etag(reply.headers.get("etag", ""))
     if not etag:
-        raise not_s3(f"reading object {key!r}")
+        raise not_s3(f"read object {key!r}")
     if fingerprint is not None and etag != fingerprint:
         raise Changed(f"Object {key!r} was changed since it was listed: the server gave another version")
 
@@ -67,7 +67,7 @@ def check_version(key: str, fingerprint: str | None, reply: Reply) -> None:
 def decode_written(key: str, size: int, content_type: str, headers: Mapping[str, str], now: datetime) -> ObjectInfo:
     """Describe an object from the reply to its PUT: the time is that of the reply. Raises Invalid when there is no ETag."""
     if not headers.get("etag"):
-        raise not_s3(f"writing object {key!r}")
+        raise not_s3(f"write object {key!r}")
     checksum = parse_checksum(lambda name: headers.get(f"x-amz-checksum-{name}"))
     return ObjectInfo(
         key, size, parse_etag(headers["etag"]), parse_date(headers, now), content_type=content_type, checksum=checksum
@@ -91,11 +91,6 @@ def parse_checksum(find: Callable[[str], str | None]) -> str:
     return ""
 
 
-def not_s3(what: str) -> Invalid:
-    """Say that the server is none of S3's kind."""
-    return Invalid(f"The answer to {what} is not S3's: check the endpoint")
-
-
 def _decode_found(key: str, headers: Mapping[str, str]) -> Found:
     storage_class = headers.get("x-amz-storage-class", "")
     whole = headers.get("x-amz-checksum-type", "") != "COMPOSITE"
@@ -110,5 +105,5 @@ def _decode_found(key: str, headers: Mapping[str, str]) -> Found:
             parse_checksum(lambda name: headers.get(f"x-amz-checksum-{name}")) if whole else "",
         )
     except (KeyError, ValueError):
-        raise not_s3(f"looking up object {key!r}") from None
+        raise not_s3(f"look up object {key!r}") from None
     return Found(info, headers)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -17,6 +18,7 @@ from videovector_operator.storage.exchange import Exchange
 from videovector_operator.storage.parts import cut_parts, first_of, put_back, send_parts
 from videovector_operator.storage.port import ObjectInfo
 from videovector_operator.storage.request import Reply, Request, transfer_seconds
+from videovector_operator.storage.s3_answer import not_s3
 from videovector_operator.storage.s3_multipart import (
     IF_ABSENT,
     MARK,
@@ -26,7 +28,7 @@ from videovector_operator.storage.s3_multipart import (
     exists_already,
     find_own,
 )
-from videovector_operator.storage.s3_object import decode_written, not_s3, path_of
+from videovector_operator.storage.s3_object import decode_written, path_of
 
 _MIB = 1024 * 1024
 _FIRST_PART = 16 * _MIB
@@ -56,11 +58,11 @@ def part_size(number: int) -> int:
 
 async def write_object(http: Exchange, target: Target, chunks: AsyncIterable[bytes]) -> ObjectInfo:
     """Store an object; see the port. Raises AlreadyExists."""
-    parts = cut_parts(chunks, part_size)
-    head = [part async for part in first_of(parts, 2)]
-    if len(head) < 2:
-        return await _put(http, target, head[0] if head else b"")
-    return await _put_parts(http, target, put_back(head, parts))
+    async with aclosing(cut_parts(chunks, part_size)) as parts:
+        head = [part async for part in first_of(parts, 2)]
+        if len(head) < 2:
+            return await _put(http, target, head[0] if head else b"")
+        return await _put_parts(http, target, put_back(head, parts))
 
 
 async def _put(http: Exchange, target: Target, body: bytes) -> ObjectInfo:

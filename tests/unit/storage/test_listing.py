@@ -25,6 +25,7 @@ class Deaf:
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
+        self.place = S3.place
 
     async def send(self, request: Request, decode: object, **_: Any) -> object:
         self.requests.append(request)
@@ -37,7 +38,7 @@ async def test_a_page_is_bounded_by_what_was_asked_for(provider: str, entries: i
     deaf = Deaf()
     http = cast("Exchange", deaf)
     pages = {
-        "s3": lambda: s3_list.list_pages(http, S3, "", recursive=True, start_after="", page_size=entries),
+        "s3": lambda: s3_list.list_pages(http, "", recursive=True, start_after="", page_size=entries),
         "gcs": lambda: gcs_list.list_pages(http, GCS, "", recursive=True, start_after="", page_size=entries),
         "azure": lambda: Listing(http, AZURE).list_pages("", recursive=True, start_after="", page_size=entries),
     }[provider]()

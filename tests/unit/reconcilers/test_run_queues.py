@@ -324,24 +324,61 @@ def test_nothing_is_kept_of_what_is_gone(desk: Desk) -> None:
     assert (queues._entries, queues._queues, queues._jobs) == ({}, {}, {})
 
 
-@pytest.mark.parametrize("seed", range(20))
-def test_whatever_happens_positions_and_counts_are_those_of_a_plain_count(desk: Desk, seed: int) -> None:
+STATUSES: tuple[Json | None, ...] = (
+    None,
+    ready_status(status="Unknown", reason="Queued"),
+    ready_status(status="False", reason="IndexNotFound"),
+    {**ready_status(status="Unknown", reason="Importing"), **RUNNING},
+    {"phase": "Completed"},
+)
+WISHES: tuple[Json, ...] = (
+    {},
+    {},
+    {"meta": PAUSED},
+    {"cancel": True},
+    {"meta": {"deletionTimestamp": "2026-05-01T00:00:00Z"}},
+)
+
+
+def random_import(chance: random.Random, name: str) -> Json:
+    """Any state of an import of that name, which may be another object than the last one."""
+    body = import_body(name, chance.randrange(2), status=chance.choice(STATUSES), **chance.choice(WISHES))
+    body["metadata"]["uid"] = f"{chance.choice('ab')}-{name}"
+    return body
+
+
+def happen(desk: Desk, chance: random.Random) -> None:
+    name = f"run-{chance.randrange(6)}"
+    job = ObjectKey("Job", "media", f"job-{name}")
+    bodies = (None, job_body(name), job_body(name, over=True), job_body(name, connector="archive"))
+    events = (
+        lambda: desk.queues.hear(key(name), random_import(chance, name)),
+        lambda: desk.queues.hear(key(name), random_import(chance, name)),
+        lambda: desk.queues.hear(key(name), None),
+        lambda: desk.queues.hear(job, chance.choice(bodies)),
+        lambda: desk.settle(name, chance.choice([*Stand, None])),
+        lambda: desk.settle(name, chance.choice([*Stand])),
+        lambda: desk.queues.question(key(name)),
+        lambda: desk.queues.hurry(key(name)),
+        lambda: list(desk.queues.moved()),
+    )
+    chance.choice(events)()
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_whatever_happens_the_queues_are_what_a_plain_count_gives(desk: Desk, seed: int) -> None:
     chance = random.Random(seed)
-    stands: dict[str, Stand] = {}
-    for _ in range(400):
-        name = f"run-{chance.randrange(30):02}"
-        step = chance.randrange(4)
-        if step == 0 and name not in stands:
-            desk.apply(name, int(name[4:]))
-            stands[name] = Stand.WAITING
-        elif step == 1 and name in stands:
-            desk.queues.hear(key(name), None)
-            del stands[name]
-        elif name in stands:
-            stands[name] = chance.choice(list(Stand))
-            desk.settle(name, stands[name])
-        in_line = sorted(other for other, stand in stands.items() if stand.is_in_line)
-        assert [desk.position(other) for other in in_line] == list(range(1, len(in_line) + 1))
-        running = tuple(sorted(other for other, stand in stands.items() if stand is Stand.RUNNING))
-        queued = sum(stand is Stand.QUEUED for stand in stands.values())
-        assert desk.use() == ConnectorUse(len(running), queued, running)
+    queues = desk.queues
+    for _ in range(300):
+        happen(desk, chance)
+        entries = list(queues._entries.values())
+        assert {entry.line for entry in entries} <= set(queues._queues)
+        for line, queue in queues._queues.items():
+            own = [entry for entry in entries if entry.line == line]
+            assert queue.in_line == sorted(entry.order for entry in own if entry.stand.is_in_line)
+            assert queue.uncertain == sorted(entry.order for entry in own if not entry.is_certain)
+            assert queue.keys == {entry.order: entry.key for entry in own}
+            assert queue.running == {entry.run_id: entry.key.name for entry in own if entry.stand is Stand.RUNNING}
+            assert queue.queued == sum(entry.stand is Stand.QUEUED for entry in own)
+            assert queue.unfinished == {run_id for at, run_id in queues._jobs.values() if at == line}
+            assert queue.told == queue.counts

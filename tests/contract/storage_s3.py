@@ -99,7 +99,7 @@ class S3Bucket:
 @contextmanager
 def running_versitygw() -> Iterator[S3Server]:
     """Run the gateway of tools/testservers on data of its own; removed at the end."""
-    name = f"contract-s3-{os.getpid()}"
+    name = f"contract-s3-{os.getpid()}-{next(_NUMBERS)}"
     gateway = VersityGateway(name, access_key=ROOT.access_key_id, secret_key=ROOT.secret_access_key)
     lost = {"double slash", "leading slash", "dot segment", "two dots segment", "only dots", "control characters"}
     with gateway:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
-from tests.contract.storage_s3 import ROOT, S3Bucket, S3Server, running_moto, running_versitygw
+from tests.contract.storage_s3 import ROOT, S3Bucket, S3Server, running_moto
 from tests.contract.storage_suite import MIB, blocks
 from tests.support.local_storage import LOCAL
 from videovector_operator.errors import AccessDenied, AlreadyExists, Invalid, InvalidCredentials, NotFound, Unavailable
@@ -25,12 +24,11 @@ ALLOWED, DENIED, UNKNOWN = Verdict.ALLOWED, Verdict.DENIED, Verdict.UNKNOWN
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[S3Server]:
-    with running_versitygw() as running:
-        assert running.gateway is not None
-        for user in ("reader", "lister", "getter", "writer", "nobody"):
-            running.gateway.create_user(user, f"{user}-secret")
-        yield running
+def server(versitygw: S3Server) -> S3Server:
+    assert versitygw.gateway is not None
+    for user in ("reader", "lister", "getter", "writer", "nobody"):
+        versitygw.gateway.create_user(user, f"{user}-secret")
+    return versitygw
 
 
 @pytest.fixture

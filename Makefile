@@ -32,7 +32,10 @@ demo-down: $(STAMP) ## Remove everything that the demo has made.
 
 .PHONY: test
 test: check-static $(STAMP) ## Every test: unit, contract, cluster, container end-to-end (ARGS=… for pytest).
-	@$(PYTEST) tests/test_repository.py tests/unit tests/contract tests/cluster tests/e2e $(ARGS)
+	@status=0; \
+		$(PYTEST) -n auto --dist loadfile tests/test_repository.py tests/unit tests/contract $(ARGS) || status=1; \
+		$(PYTEST) tests/cluster tests/e2e $(ARGS) || status=1; \
+		exit $$status
 
 .PHONY: check
 check: check-static test-unit ## Format, lint, types, imports and unit tests; needs no server and under a minute.

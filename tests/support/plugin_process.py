@@ -67,9 +67,9 @@ class Plugin:
         return [line for line in done.stdout.splitlines() if not line.startswith(":")]
 
     def start(self, kubeconfig: Path, *arguments: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
-        """Start a command that goes on."""
+        """Start a command that goes on. A shell starts background jobs with SIGINT ignored: here it is as at a terminal."""
         return subprocess.Popen(
-            [self._kubectl, "videovector", *arguments],
+            ["/usr/bin/env", "--default-signal=INT,HUP,TERM", self._kubectl, "videovector", *arguments],
             env=self._environment(kubeconfig, env),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -75,14 +75,15 @@ def test_it_names_what_it_left_out_and_why(done: Imported) -> None:
 def test_the_catalog_says_what_ffprobe_says(done: Imported, path: str) -> None:
     columns = (
         "kind, size, duration_seconds, width, height, frame_rate, video_codec, audio_codec, sample_rate, channels, "
-        "technical->>'format', technical#>>'{streams,0,codec}', run_id"
+        "technical->>'format', technical#>>'{streams,0,codec}'"
     )
-    rows = done.site.system.query(f"SELECT {columns} FROM media WHERE path = %s", path)
+    # Other imports of the same installation have files of the same names: this run's are asked for.
+    rows = done.site.system.query(f"SELECT {columns} FROM media WHERE path = %s AND run_id = %s", path, done.run_id)
     assert len(rows) == 1
     found = dict(zip(columns.split(", "), rows[0], strict=True))
     answer = ffprobe(done.folder / path)
     sample = next(sample for sample in QUICKSTART if sample.path == path)
-    assert (found["kind"], found["run_id"]) == (sample.kind, done.run_id)
+    assert found["kind"] == sample.kind
     assert found["size"] == int(answer["format"]["size"])
     streams = {stream["codec_type"]: stream for stream in answer["streams"]}
     if sample.kind == "image":

@@ -20,6 +20,7 @@ from videovector_operator.storage.exchange import Exchange
 from videovector_operator.storage.port import ObjectInfo
 from videovector_operator.storage.ranges import ACCEPTED
 from videovector_operator.storage.request import Reply, Request
+from videovector_operator.storage.server_text import quote_server
 
 _FIRST_POLL_SECONDS = 0.25
 _LONGEST_POLL_SECONDS = 10.0
@@ -186,7 +187,8 @@ async def _wait(copy: Copy, begun: _State) -> None:
         if state.status == "success":
             return
         if state.status != "pending":
-            raise Unavailable(f"{what} ended as {state.status[:32]}: {state.description[:200]}", "CopyFailed")
+            said = quote_server(state.description, (copy.source_query,), longest=200)
+            raise Unavailable(f"{what} ended as {state.status[:32]}: {said}", "CopyFailed")
         if waited >= _LONGEST_COPY_SECONDS:
             raise Unavailable(f"{what} did not end within {_LONGEST_COPY_SECONDS / 60:.0f} minutes", "CopyPending")
         await copy.sleep(delay)

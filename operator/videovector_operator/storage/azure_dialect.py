@@ -16,7 +16,7 @@ from videovector_operator.storage.azure_identity import ENTRA_CODES
 from videovector_operator.storage.azure_sign import SignedParts, encode_query, format_http_date, parse_http_date
 from videovector_operator.storage.exchange import Signed
 from videovector_operator.storage.request import Reply, Request
-from videovector_operator.storage.transport import scrub
+from videovector_operator.storage.server_text import scrub
 
 API_VERSION = "2021-12-02"
 """The oldest that has all we ask for, so that servers other than Azure's own know it too."""
@@ -53,10 +53,11 @@ class AzureDialect:
 
     def build_error(self, request: Request, reply: Reply) -> StorageError:
         """Translate a refusal; see `exchange.Dialect`."""
-        error = build_error(request, self._address, reply)
+        secrets = self._credentials.secrets()
+        error = build_error(request, self._address, reply, secrets)
         if isinstance(error, InvalidCredentials) or error.code == CLOCK_SKEW:
             error = self._explain(error, reply)
-        return scrub(error, self._credentials.secrets())
+        return scrub(error, secrets)
 
     def can_renew(self, error: InvalidCredentials) -> bool:
         """Tell whether other credentials may be had; see `exchange.Dialect`. Not those that Entra ID itself did not give."""

@@ -7,6 +7,7 @@ refused credentials quotes what it was sent, and is left out. Pure: no I/O.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from videovector_operator.errors import (
@@ -23,6 +24,7 @@ from videovector_operator.errors import (
 from videovector_operator.storage.azure_address import Address
 from videovector_operator.storage.request import Reply, Request
 from videovector_operator.storage.retry_after import parse_retry_after
+from videovector_operator.storage.server_text import LONGEST_CODE, quote_server
 from videovector_operator.storage.xml_reply import parse_xml
 
 Verdict = tuple[type[StorageError], str]
@@ -136,9 +138,12 @@ class _Said(NamedTuple):
     is_azure: bool
 
 
-def build_error(request: Request, address: Address, reply: Reply) -> StorageError:
-    """Translate one refused or failed reply to ``request``; its body may be empty (HEAD)."""
-    said = _parse(reply)
+def build_error(request: Request, address: Address, reply: Reply, secrets: Iterable[str | None] = ()) -> StorageError:
+    """Translate one refused or failed reply to ``request``; its body may be empty (HEAD).
+
+    ``secrets`` are taken out of what the server says.
+    """
+    said = _parse(reply, secrets)
     kind, text = _judge(request, reply, said)
     code = CLOCK_SKEW if kind is Unavailable and said.code == "AuthenticationFailed" else said.code
     told = f"HTTP {reply.status} {said.code}".strip()
@@ -155,15 +160,16 @@ def is_create_conflict(error: StorageError) -> bool:
     return isinstance(error, AlreadyExists) or (isinstance(error, Changed) and error.code == "ConditionNotMet")
 
 
-def _parse(reply: Reply) -> _Said:
+def _parse(reply: Reply, secrets: Iterable[str | None]) -> _Said:
     root = parse_xml(reply.body) if reply.body else None
     fields = {child.tag: (child.text or "").strip() for child in root} if root is not None else {}
     code = reply.headers.get("x-ms-error-code", "") or fields.get("Code", "")
+    code = quote_server(code, secrets, longest=LONGEST_CODE)
     # The first line is the text; the others say request id and time.
     lines = fields.get("Message", "").splitlines() or [""]
-    detail = " ".join("".join(char if char.isprintable() else " " for char in lines[0][:_MAX_DETAIL]).split())
+    detail = quote_server(lines[0], secrets, longest=_MAX_DETAIL)
     is_azure = bool(fields) or "x-ms-request-id" in reply.headers or "x-ms-error-code" in reply.headers
-    return _Said(code[:128], detail, f"{fields.get('AuthenticationErrorDetail', '')} {detail}", is_azure)
+    return _Said(code, detail, f"{fields.get('AuthenticationErrorDetail', '')} {detail}", is_azure)
 
 
 def _judge(request: Request, reply: Reply, said: _Said) -> Verdict:

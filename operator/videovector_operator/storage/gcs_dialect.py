@@ -13,7 +13,7 @@ from videovector_operator.storage.gcs_address import Address
 from videovector_operator.storage.gcs_credentials import Credentials
 from videovector_operator.storage.gcs_errors import REQUESTER_PAYS, build_error
 from videovector_operator.storage.request import Reply, Request
-from videovector_operator.storage.transport import scrub
+from videovector_operator.storage.server_text import scrub
 
 _LARGEST_SKEW = timedelta(minutes=1)
 """Clocks that differ by more may be why a token was refused."""
@@ -43,13 +43,14 @@ class GcsDialect:
 
     def build_error(self, request: Request, reply: Reply) -> StorageError:
         """Translate a refusal; see `exchange.Dialect`."""
-        error = build_error(request, self._address, reply)
+        secrets = (self._used, request.params.get("upload_id"))
+        error = scrub(build_error(request, self._address, reply, secrets), secrets)
         if error.code == REQUESTER_PAYS and not self._is_payer_needed and self._project:
             self._is_payer_needed = True
             return Unavailable(f"{error.message}. It is tried again with the project of projectId", error.code)
         if isinstance(error, InvalidCredentials):
             self._learn_skew(reply.headers.get("date", ""))
-        return scrub(error, (self._used, request.params.get("upload_id")))
+        return error
 
     def can_renew(self, error: InvalidCredentials) -> bool:
         """Tell whether another token may be accepted; see `exchange.Dialect`. Google does not say which ones have expired."""

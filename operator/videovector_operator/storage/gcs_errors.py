@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from videovector_operator.errors import (
@@ -23,6 +24,7 @@ from videovector_operator.errors import (
 from videovector_operator.storage.gcs_address import Address
 from videovector_operator.storage.request import Reply, Request
 from videovector_operator.storage.retry_after import parse_retry_after
+from videovector_operator.storage.server_text import LONGEST_CODE, quote_server
 
 Verdict = tuple[type[StorageError], str]
 """Which error, and what to tell people: what happened and the next step."""
@@ -116,9 +118,9 @@ class Said(NamedTuple):
     is_google: bool
 
 
-def build_error(request: Request, address: Address, reply: Reply) -> StorageError:
-    """Translate one refused or failed reply to ``request``."""
-    said = parse_refusal(reply)
+def build_error(request: Request, address: Address, reply: Reply, secrets: Iterable[str | None] = ()) -> StorageError:
+    """Translate one refused or failed reply to ``request``; ``secrets`` are taken out of what the server says."""
+    said = parse_refusal(reply, secrets)
     verdict = kind, text = _judge(request, reply, said)
     code = said.reason or (_REASONS.get(reply.status, "") if said.is_google else "")
     code = {_PAYS: REQUESTER_PAYS, _DAMAGED: DAMAGED}.get(verdict, code)
@@ -138,8 +140,15 @@ def is_bucket_missing(reply: Reply) -> bool:
     return said.reason == "NoSuchBucket" or bool(_NO_SUCH_BUCKET.match(said.detail))
 
 
-def parse_refusal(reply: Reply) -> Said:
+def parse_refusal(reply: Reply, secrets: Iterable[str | None] = ()) -> Said:
     """Take a refusal's reason and text out of its body, whatever form it has."""
+    said = _parse_body(reply)
+    known = tuple(secrets)
+    reason = quote_server(said.reason, known, longest=LONGEST_CODE)
+    return Said(reason, quote_server(said.detail, known, longest=_MAX_DETAIL), said.is_google)
+
+
+def _parse_body(reply: Reply) -> Said:
     body = reply.body.decode("utf-8", "replace").strip()
     if not body:
         return Said("", "", is_google=True)
@@ -147,12 +156,8 @@ def parse_refusal(reply: Reply) -> Said:
         return _parse_json(body)
     if body.startswith("<"):
         code, message = _XML_CODE.search(body), _XML_MESSAGE.search(body)
-        return (
-            Said(code[1], _shorten(message[1] if message else ""), is_google=True)
-            if code
-            else Said("", "", is_google=False)
-        )
-    return Said("", _shorten(body), is_google=True)
+        return Said(code[1], message[1] if message else "", is_google=True) if code else Said("", "", is_google=False)
+    return Said("", body, is_google=True)
 
 
 def _parse_json(body: str) -> Said:
@@ -163,7 +168,7 @@ def _parse_json(body: str) -> Said:
             return Said(error, "", is_google=True)
         entries = [*(error.get("errors") or ()), *(error.get("details") or ())]
         reasons = [entry["reason"] for entry in entries if entry.get("reason")]
-        return Said(_shorten(str(reasons[0]) if reasons else ""), _shorten(str(error["message"])), is_google=True)
+        return Said(str(reasons[0]) if reasons else "", str(error["message"]), is_google=True)
     except (KeyError, ValueError, TypeError, AttributeError, RecursionError):
         return Said("", "", is_google=False)
 
@@ -185,10 +190,3 @@ def _judge(request: Request, reply: Reply, said: Said) -> Verdict:
         known = _BY_STATUS.get(status)
     # A busy server that says when to come back is throttling, whatever it calls it.
     return _SLOW_DOWN if known is _FAILED and "retry-after" in reply.headers else known or _STRANGE
-
-
-def _shorten(text: str) -> str:
-    """Make a server's text fit for one line of a status."""
-    return " ".join("".join(char if char.isprintable() else " " for char in text[: 4 * _MAX_DETAIL]).split())[
-        :_MAX_DETAIL
-    ]

@@ -14,7 +14,7 @@ from videovector_operator.storage.s3_address import Address
 from videovector_operator.storage.s3_credentials import CredentialsProvider
 from videovector_operator.storage.s3_errors import CLOCK_SKEW, EXPIRED_CODES, build_error
 from videovector_operator.storage.s3_sign import SignedParts, Signer, encode_query
-from videovector_operator.storage.transport import scrub
+from videovector_operator.storage.server_text import scrub
 
 
 class S3Dialect:
@@ -43,11 +43,12 @@ class S3Dialect:
 
     def build_error(self, request: Request, reply: Reply) -> StorageError:
         """Translate a refusal; see `exchange.Dialect`."""
-        error = build_error(request.action, self._address, reply)
+        used = self._used
+        secrets = (used.secret_access_key, used.session_token, used.access_key_id) if used else ()
+        error = build_error(request.action, self._address, reply, secrets)
         if error.code == CLOCK_SKEW:
             self._learn_skew(reply.headers.get("date", ""))
-        used = self._used
-        return scrub(error, (used.secret_access_key, used.session_token, used.access_key_id)) if used else error
+        return scrub(error, secrets)
 
     def can_renew(self, error: InvalidCredentials) -> bool:
         """Tell whether expired credentials may be replaced; see `exchange.Dialect`."""

@@ -6,6 +6,8 @@ Pure: no I/O.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from videovector_operator.errors import (
     AccessDenied,
     Changed,
@@ -19,6 +21,7 @@ from videovector_operator.errors import (
 from videovector_operator.storage.request import Reply
 from videovector_operator.storage.retry_after import parse_retry_after
 from videovector_operator.storage.s3_address import Address
+from videovector_operator.storage.server_text import LONGEST_CODE, quote_server
 from videovector_operator.storage.xml_reply import parse_xml
 
 Verdict = tuple[type[StorageError], str]
@@ -70,18 +73,19 @@ _REGION_CODES = frozenset({"AuthorizationHeaderMalformed", "IllegalLocationConst
 _REDIRECTS = (301, 302, 303, 307, 308)
 
 
-def build_error(action: str, address: Address, reply: Reply) -> StorageError:
+def build_error(action: str, address: Address, reply: Reply, secrets: Iterable[str | None] = ()) -> StorageError:
     """Translate one refused or failed reply.
 
     ``action`` says what was tried, for people ("list objects", "read object 'a.mp4'"); the body may be empty (HEAD).
+    ``secrets`` are taken out of what the server says.
     """
     root = parse_xml(reply.body) if reply.body else None
     fields = {child.tag: (child.text or "").strip() for child in root} if root is not None else {}
-    code = fields.get("Code", "")
+    code = quote_server(fields.get("Code", ""), secrets, longest=LONGEST_CODE)
     verdict = _judge_region(address, reply, code, fields.get("Region", "")) or _judge(reply, code, is_xml=bool(fields))
     kind, text = verdict
     said = f"HTTP {reply.status} {code}".strip()
-    detail = " ".join(fields.get("Message", "").split())[:_MAX_DETAIL]
+    detail = quote_server(fields.get("Message", ""), secrets, longest=_MAX_DETAIL)
     if detail and kind is not InvalidCredentials:
         said = f"{said}: {detail}"
     message = f"Cannot {action} in bucket '{address.bucket}' at {address.endpoint}: {text} ({said})"

@@ -11,7 +11,6 @@ import functools
 import os
 import socket
 import ssl
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import aiohttp
@@ -26,8 +25,6 @@ _LONGEST_SKIP = 64 * 1024 * 1024
 _REACH = "Check that the endpoint can be reached from the cluster"
 _CHUNK = 256 * 1024
 _UNTRUSTED = (aiohttp.ClientConnectorCertificateError, ssl.SSLCertVerificationError)
-_SHORTEST_SECRET = 4
-"""Shorter test keys would blot out ordinary words."""
 
 
 class NotConnectedError(OSError):
@@ -189,13 +186,3 @@ def _judge(place: Place, error: Exception) -> tuple[type[StorageError], str]:
 def _plain_reason(error: OSError) -> str:
     number = error.errno
     return os.strerror(number) if number is not None and number in errno.errorcode else "no connection"
-
-
-def scrub(error: StorageError, secrets: Iterable[str | None]) -> StorageError:
-    """Take ``secrets`` that a server repeats in its message out of ``error``."""
-    text = error.message
-    for secret in secrets:
-        if secret and len(secret) >= _SHORTEST_SECRET:
-            text = text.replace(secret, "***")
-    error.message, error.args = text, (text,)
-    return error

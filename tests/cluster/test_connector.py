@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 
 import pytest
@@ -114,7 +115,7 @@ def test_an_unreachable_endpoint_is_retried_until_it_answers(
 
     assert condition(body, "Ready")["reason"] == "StorageUnavailable"
     assert condition(body, "Stalled") == {}
-    with VersityGateway("cluster-tests-late-s3", port) as late:
+    with VersityGateway(f"cluster-tests-late-s3-{os.getpid()}", port) as late:
         s3_client(late).create_bucket(Bucket="media")
         world.wait("Connector", "late", is_ready, seconds=60)
 

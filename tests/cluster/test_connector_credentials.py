@@ -8,25 +8,33 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.clouds import CA_BUNDLE, Cloud, running_clouds
+from tests.cluster.conftest import StartOperator
+from tests.support.clouds import CA_BUNDLE, Cloud
 from tests.support.operator_process import OperatorProcess
+from tests.support.running_clouds import RunningClouds, running_clouds
 from tests.support.world import Json, StateRecorder, World, condition, is_ready, is_stalled
 from tools.testservers import VersityGateway
 
-CLOUDS = ("s3", "gcs", "azure-account-key", "azure-sas")
+CLOUDS = ("s3", "gcs", "azure-account-key", "azure-sas", "azure-client-secret")
 BUCKET = "credentials-tests"
 SECONDS = 5.0
 """From a write of the Secret to what the Connector says of it."""
 
 
 @pytest.fixture(scope="module")
-def clouds(gateway: VersityGateway, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Cloud]]:
+def clouds(gateway: VersityGateway, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningClouds]:
     folder: Path = tmp_path_factory.mktemp("clouds")
     (folder / "a.mp4").write_bytes(b"some bytes")
     with running_clouds(gateway) as servers:
-        for cloud in servers.values():
+        for cloud in servers.by_name.values():
             cloud.upload(BUCKET, folder, ["a.mp4"])
         yield servers
+
+
+@pytest.fixture
+def operator(start_operator: StartOperator, clouds: RunningClouds) -> OperatorProcess:
+    """One that asks the stand-in for Entra ID."""
+    return start_operator(**clouds.entra_environment(str(clouds.entra.authority.certificate))).wait_ready()
 
 
 def replace_secret(world: World, name: str, data: Mapping[str, str]) -> None:
@@ -51,9 +59,9 @@ def trust(world: World, cloud: Cloud) -> None:
 
 @pytest.mark.parametrize("name", CLOUDS)
 def test_every_wrong_secret_is_told_and_cured_within_seconds(
-    name: str, world: World, operator: OperatorProcess, clouds: Mapping[str, Cloud]
+    name: str, world: World, operator: OperatorProcess, clouds: RunningClouds
 ) -> None:
-    cloud = clouds[name]
+    cloud = clouds.by_name[name]
     right = cloud.secret()
     trust(world, cloud)
     world.create_secret("creds", **right)
@@ -74,9 +82,9 @@ def test_every_wrong_secret_is_told_and_cured_within_seconds(
 
 
 def test_a_missing_or_broken_ca_bundle_is_told_and_cured(
-    world: World, operator: OperatorProcess, clouds: Mapping[str, Cloud]
+    world: World, operator: OperatorProcess, clouds: RunningClouds
 ) -> None:
-    cloud = clouds["azure-account-key"]
+    cloud = clouds.by_name["azure-account-key"]
     assert cloud.ca_bundle is not None
     world.create_secret("creds", **cloud.secret())
     place = {**cloud.place(BUCKET), "caBundleRef": {"kind": "Secret", "name": "authority", "key": "root.pem"}}
@@ -98,9 +106,9 @@ def test_a_missing_or_broken_ca_bundle_is_told_and_cured(
 
 
 def test_a_server_that_nobody_vouches_for_is_not_trusted(
-    world: World, operator: OperatorProcess, clouds: Mapping[str, Cloud]
+    world: World, operator: OperatorProcess, clouds: RunningClouds
 ) -> None:
-    cloud = clouds["azure-account-key"]
+    cloud = clouds.by_name["azure-account-key"]
     world.create_secret("creds", **cloud.secret())
     place = {field: value for field, value in cloud.place(BUCKET).items() if field != "caBundleRef"}
     world.create("Connector", "doubtful", {**place, "credentialsSecretRef": {"name": "creds"}})

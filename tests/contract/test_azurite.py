@@ -266,7 +266,7 @@ def test_every_refusal_has_its_status_word_and_number(cloud: AzuriteServer, appl
         (ask(cloud, application, scope="https://example.com/.default"), 400, "invalid_scope", 70011),
         (ask(cloud, application, grant_type="password"), 400, "unsupported_grant_type", 70003),
     ]
-    cloud.entra.register(application, expired=True)
+    cloud.entra.register(application, expired_secrets=[application.client_secret])
     expectations.append((ask(cloud, application), 401, "invalid_client", 7000222))
     for reply, status, word, number in expectations:
         assert (reply.status, reply.json["error"], reply.json["error_codes"]) == (status, word, [number])

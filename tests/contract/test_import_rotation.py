@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -49,7 +50,7 @@ class Stand:
 @contextmanager
 def s3_keys() -> Iterator[Stand]:
     """A user who is removed while another is made."""
-    with VersityGateway("rotation-s3") as gateway:
+    with VersityGateway(f"rotation-s3-{os.getpid()}") as gateway:
         client = s3_client(gateway)
         client.create_bucket(Bucket=BUCKET)
         for path, data in iterate_small(FILES):
@@ -69,7 +70,7 @@ def s3_keys() -> Iterator[Stand]:
 @contextmanager
 def gcs_key() -> Iterator[Stand]:
     """A service account that is deleted while another is made."""
-    with FakeGcsServer("rotation-gcs") as server:
+    with FakeGcsServer(f"rotation-gcs-{os.getpid()}") as server:
         server.create_bucket(BUCKET)
         bucket = gcs_client(server).bucket(BUCKET)
         for path, data in iterate_small(FILES):
@@ -87,7 +88,7 @@ def gcs_key() -> Iterator[Stand]:
 @contextmanager
 def azure_sas() -> Iterator[Stand]:
     """A shared access signature that runs out; the account's key takes its place."""
-    with AzuriteServer("rotation-azure") as server:
+    with AzuriteServer(f"rotation-azure-{os.getpid()}") as server:
         with azure_client(server) as client:
             client.create_container(BUCKET)
             for path, data in iterate_small(FILES):

@@ -112,7 +112,7 @@ async def test_applications_that_are_refused(office: AzureContainer, application
 
 async def test_an_expired_secret_and_its_repair(office: AzureContainer, application: Application) -> None:
     entra = office.server.azurite.entra
-    entra.register(application, expired=True)
+    entra.register(application, expired_secrets=[application.client_secret])
     async with opened_as(office, application) as storage:
         with pytest.raises(InvalidCredentials, match="expired") as refused:
             await storage.test_access()

@@ -13,7 +13,7 @@ from tools.sample_media import QUICKSTART, generate
 
 BUCKET = "e2e-clouds"
 OUTCOMES = ("imported", "failed", "skipped")
-CLOUDS = ("s3", "gcs", "azure-account-key", "azure-sas")
+CLOUDS = ("s3", "gcs", "azure-account-key", "azure-sas", "azure-client-secret")
 SECONDS = 5.0
 """From a Secret to what the Connector says of it."""
 
@@ -80,6 +80,7 @@ WRONG = {
     ),
     "azure-account-key": ("another key", "not base64", "two kinds at once", "no key", "client secret without tenant"),
     "azure-sas": ("changed signature", "expired", "an URL instead of a token"),
+    "azure-client-secret": ("the secret's id", "expired", "two lines", "empty", "two kinds at once"),
 }
 
 

@@ -1,27 +1,24 @@
-"""The three clouds as end-to-end tests see them: a server, a way to fill it that is not ours, and credentials, right and wrong."""
+"""The clouds as end-to-end tests see them: a server, a way to fill it that is not ours, and credentials, right and wrong.
+
+S3 and Cloud Storage are here, Azure's in `azure_clouds`; `running_clouds` runs the servers.
+"""
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
-from azure.core.exceptions import ResourceExistsError
-from azure.storage import blob
-
 from tools.demo.storage import Storage, open_client, upload
-from tools.testservers import AzuriteServer, FakeGcsServer, VersityGateway
-from tools.testservers.clients import azure_client, gcs_client
+from tools.testservers import FakeGcsServer, VersityGateway
+from tools.testservers.clients import gcs_client
 from tools.testservers.gcs_accounts import READ_ONLY, ServiceAccount
 
 Json = dict[str, Any]
 CA_BUNDLE = "storage-authority"
-"""Name of the ConfigMap with the certificate of Azurite's authority."""
+"""Name of the ConfigMap that a cloud's ``ca_bundle`` must be in."""
 
 
 @dataclass(frozen=True)
@@ -139,74 +136,3 @@ class GcsCloud:
         client = gcs_client(self._server)
         for path in paths:
             client.bucket(bucket).blob(path).upload_from_filename(str(folder / path))
-
-
-@contextmanager
-def running_clouds(gateway: VersityGateway) -> Iterator[dict[str, Cloud]]:
-    """Run the servers beside the S3 gateway that runs already."""
-    with FakeGcsServer("e2e-gcs") as gcs, AzuriteServer("e2e-azure", tls=True) as azure:
-        yield {
-            "s3": S3Cloud(gateway),
-            "gcs": GcsCloud(gcs),
-            "azure-account-key": AzureCloud(azure, "accountKey"),
-            "azure-sas": AzureCloud(azure, "sasToken"),
-        }
-
-
-class AzureCloud:
-    """Azurite by HTTPS with an authority of its own; ``kind`` is the key of the Secret: accountKey or sasToken."""
-
-    def __init__(self, server: AzuriteServer, kind: str) -> None:
-        self._server = server
-        self._kind = kind
-
-    @property
-    def ca_bundle(self) -> str:
-        """The authority that signed Azurite's certificate."""
-        return self._server.authority.certificate.read_text()
-
-    def place(self, bucket: str) -> Json:
-        block = {"storageAccount": self._server.account, "container": bucket, "endpoint": self._server.endpoint}
-        return {"provider": "azure", "azure": block, "caBundleRef": {"name": CA_BUNDLE}}
-
-    def secret(self) -> dict[str, str]:
-        return {self._kind: self._server.account_key if self._kind == "accountKey" else self._sas(hours=8)}
-
-    def wrong_secrets(self) -> Sequence[WrongSecret]:
-        right = self.secret()[self._kind]
-        if self._kind == "accountKey":
-            other = base64.b64encode(b"another key of 64 bytes".ljust(64, b"!")).decode()
-            return (
-                WrongSecret("another key", {"accountKey": other}, "InvalidCredentials"),
-                WrongSecret("not base64", {"accountKey": f"{right[:20]}?{right[20:]}"}, "SecretInvalid"),
-                WrongSecret(
-                    "two kinds at once", {"accountKey": right, "sasToken": self._sas(hours=1)}, "SecretInvalid"
-                ),
-                WrongSecret("no key", {"key": "account"}, "SecretKeyMissing"),
-                WrongSecret("client secret without tenant", {"clientSecret": "some~client~secret"}, "InvalidSpec"),
-            )
-        changed = right.replace("sig=", "sig=AAAA")
-        url = f"{self._server.endpoint}/c?{right}"
-        return (
-            WrongSecret("changed signature", {"sasToken": changed}, "InvalidCredentials"),
-            WrongSecret("expired", {"sasToken": self._sas(hours=-1)}, "InvalidCredentials"),
-            WrongSecret("an URL instead of a token", {"sasToken": url}, "SecretInvalid"),
-        )
-
-    def upload(self, bucket: str, folder: Path, paths: Sequence[str]) -> None:
-        with azure_client(self._server) as client:
-            with suppress(ResourceExistsError):
-                client.create_container(bucket)
-            for path in paths:
-                client.get_blob_client(bucket, path).upload_blob((folder / path).read_bytes(), overwrite=True)
-
-    def _sas(self, *, hours: int) -> str:
-        expiry = datetime.now(UTC) + timedelta(hours=hours)
-        token: str = blob.generate_account_sas(
-            self._server.account,
-            self._server.account_key,
-            resource_types=blob.ResourceTypes(container=True, object=True),
-            permission=blob.AccountSasPermissions(read=True, list=True),
-            expiry=expiry,
-        )
-        return token

@@ -14,9 +14,10 @@ from typing import Any
 
 import psycopg
 
-from tests.support.clouds import Cloud, running_clouds
+from tests.support.clouds import Cloud
 from tests.support.leak_search import LogFollower, Needles
 from tests.support.operator_process import free_port
+from tests.support.running_clouds import running_clouds
 from tests.support.slow_proxy import SlowProxy
 from tests.support.world import World, condition, is_ready, is_stalled
 from tools.demo import release
@@ -216,23 +217,25 @@ def installed(cluster: DevCluster, modules: Sequence[str]) -> Iterator[Installed
         label_namespace(kube, namespace)
     needles = Needles()
     with ExitStack() as running:
-        postgres = running.enter_context(PostgresServer("e2e-postgres"))
-        gateway = running.enter_context(VersityGateway("e2e-s3"))
+        postgres = running.enter_context(PostgresServer(f"{session}-postgres"))
+        gateway = running.enter_context(VersityGateway(f"{session}-s3"))
         proxy = running.enter_context(SlowProxy(gateway))
         clouds = running.enter_context(running_clouds(gateway))
         logs = running.enter_context(LogFollower(cluster.control.layout.root / "pod-logs", needles))
-        operator = {"httpPort": free_port(), "allowLoopbackEndpoints": True}
+        for namespace in (*names.values(), system_namespace):
+            kube.apply(clouds.entra_config_map(namespace))
+        entra = clouds.entra_values()
         values = {
-            "operator": operator,
+            "operator": {"httpPort": free_port(), "allowLoopbackEndpoints": True, **entra["operator"]},
             "operatorApi": {"port": free_port()},
-            "worker": {"resources": {"requests": {"cpu": "10m"}}},
+            "worker": {"resources": {"requests": {"cpu": "10m"}}, **entra["worker"]},
         }
         image = ensure_on_node(cluster.control)
         dsn = postgres.create_database(session.replace("-", "_"))
         wanted = release.Release(session, system_namespace, image, tuple(names.values()), dsn, values)
         release.install(kube, wanted)
         try:
-            yield InstalledSystem(cluster, kube, wanted, names, postgres, gateway, proxy, clouds, logs, needles)
+            yield InstalledSystem(cluster, kube, wanted, names, postgres, gateway, proxy, clouds.by_name, logs, needles)
         finally:
             remove(kube, wanted)
 

@@ -8,6 +8,7 @@ import os
 import ssl
 import sys
 import urllib.request
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tools.devcluster.layout import REPOSITORY
@@ -39,9 +40,15 @@ class EntraServer(Server):
         """For AZURE_AUTHORITY_HOST; its certificate is signed by ``authority``."""
         return f"https://127.0.0.1:{self.port}"
 
-    def register(self, application: Application, *, expired: bool = False, token_seconds: int = 3600) -> None:
-        """Let an application in, its tenant with it; again to change its secret or to let the secret expire."""
-        entry = {"secret": application.client_secret, "expired": expired, "tokenSeconds": token_seconds}
+    def register(
+        self, application: Application, *, expired_secrets: Sequence[str] = (), token_seconds: int = 3600
+    ) -> None:
+        """Let an application in, its tenant with it; again to change its secret. ``expired_secrets`` are those it had before."""
+        entry = {
+            "secret": application.client_secret,
+            "expiredSecrets": list(expired_secrets),
+            "tokenSeconds": token_seconds,
+        }
         with self._tenants.changing() as tenants:
             tenants.setdefault(application.tenant_id, {})[application.client_id] = entry
 

@@ -75,13 +75,13 @@ def _check(entry: Mapping[str, Any], form: Mapping[str, str]) -> None:
         if claims.get("sub") != entry.get("subject"):
             text = f"No matching federated identity record found for presented assertion subject '{claims.get('sub')}'."
             raise _Refusal(401, "invalid_client", 700213, text)
+    elif form.get("client_secret") in entry.get("expiredSecrets", ()):
+        text = f"The provided client secret keys for app '{form['client_id']}' are expired."
+        raise _Refusal(401, "invalid_client", 7000222, text)
     elif not secrets.compare_digest(form.get("client_secret", ""), entry.get("secret") or secrets.token_hex()):
         text = "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value,"
         text += f" not the client secret ID, for a secret added to app '{form['client_id']}'."
         raise _Refusal(401, "invalid_client", 7000215, text)
-    elif entry.get("expired"):
-        text = f"The provided client secret keys for app '{form['client_id']}' are expired."
-        raise _Refusal(401, "invalid_client", 7000222, text)
 
 
 def build_token(tenant: str, client: str, now: float, seconds: int) -> str:

@@ -17,9 +17,30 @@ IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _METADATA_NAMES = frozenset({"metadata", "metadata.google.internal", "metadata.goog", "instance-data"})
 _METADATA_ADDRESSES = frozenset(
-    {"fd00:ec2::254", "fd00:ec2::23", "fd00:42::42", "fd20:ce::254", "100.100.100.200", "168.63.129.16", "192.0.0.192"}
+    {
+        "fd00:42::42",  # Scaleway
+        "fd20:ce::254",  # Google
+        "fd00:c1::a9fe:a9fe",  # Oracle
+        "fd00:a9fe:a9fe::1",  # Akamai
+        "fd00:100::100:200",  # Alibaba
+        "100.100.100.200",  # Alibaba
+        "168.63.129.16",  # Azure
+        "192.0.0.192",  # Oracle
+    }
 )
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_METADATA_NETWORKS = (ipaddress.ip_network("fd00:ec2::/32"),)  # Amazon's services of an instance
+_HIDING_NETWORKS = tuple(
+    ipaddress.ip_network(text)
+    for text in (
+        "64:ff9b::/96",  # NAT64, RFC 6052
+        "64:ff9b:1::/48",  # NAT64 of a local network, RFC 8215
+        "::ffff:0:0:0/96",  # SIIT, RFC 2765
+        "::/96",  # IPv4-compatible, RFC 4291
+    )
+)
+"""Networks whose addresses hold an IPv4 address in their last 32 bits."""
+_ISATAP = (0x00005EFE, 0x02005EFE)
+"""Bits 64 to 95 of an address that holds an IPv4 address behind them, RFC 5214."""
 _REMEDY = "set the endpoint to your storage server"
 
 
@@ -132,14 +153,15 @@ def _meanings(address: IpAddress) -> tuple[IpAddress, ...]:
         hidden.append(address.sixtofour)
     if address.teredo is not None:
         hidden.extend(address.teredo)
-    low = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-    if address in _NAT64 or int(address) >> 32 == 0:
-        hidden.append(low)
+    number = int(address)
+    if any(address in network for network in _HIDING_NETWORKS) or (number >> 32) & 0xFFFFFFFF in _ISATAP:
+        hidden.append(ipaddress.IPv4Address(number & 0xFFFFFFFF))
     return tuple(hidden[1:] if address.ipv4_mapped is not None else hidden)
 
 
 def _forbidden_kind(address: IpAddress) -> str | None:
-    if address.is_link_local or str(address) in _METADATA_ADDRESSES:
+    is_metadata = str(address) in _METADATA_ADDRESSES or any(address in network for network in _METADATA_NETWORKS)
+    if address.is_link_local or is_metadata:
         return "a link-local or cloud metadata"
     if address.is_unspecified:
         return "an unspecified"

@@ -8,39 +8,17 @@ from __future__ import annotations
 
 import http.server
 import json
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
+from tests.contract.identity_process import run
+
 pytestmark = pytest.mark.contract
 
-OPERATOR = Path(__file__).parents[2] / "operator"
 KEY_ID = "ASIAFROMTHEENVIRONMENT"
-SCRIPT = """
-import asyncio, json, sys
-from videovector_operator.core.sources import AzureSource, GcsSource, S3Source
-from videovector_operator.errors import StorageError
-from videovector_operator.storage.endpoint_policy import EndpointPolicy
-from videovector_operator.storage.open import open_storage
-from videovector_operator.storage.port import StorageOptions
-
-async def main(kind, fields, allow_loopback):
-    options = StorageOptions(10.0, 1, EndpointPolicy(allow_loopback))
-    storage = open_storage({"s3": S3Source, "gcs": GcsSource, "azure": AzureSource}[kind](**fields), options)
-    try:
-        await storage.test_access()
-        print("no error")
-    except StorageError as error:
-        print(type(error).__name__, error.message)
-    await storage.close()
-
-asyncio.run(main(*json.loads(sys.argv[1])))
-"""
 ANSWERS = {
     "/aws": {"AccessKeyId": KEY_ID, "SecretAccessKey": "s", "Token": "t", "Expiration": "2099-01-01T00:00:00Z"},
     "/token": {"access_token": "the-token", "expires_in": 3599, "token_type": "Bearer"},
@@ -83,15 +61,6 @@ def recorder() -> Iterator[tuple[str, list[tuple[str, str]]]]:
         server.shutdown()
         server.server_close()
         thread.join()
-
-
-def run(kind: str, fields: dict[str, str], environment: dict[str, str], *, allow_loopback: bool = False) -> str:
-    """Test the access of a source in a process of its own; gives what came of it."""
-    command = [sys.executable, "-c", SCRIPT, json.dumps([kind, fields, allow_loopback])]
-    environment = {"PYTHONPATH": str(OPERATOR), **environment}
-    ran = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120, check=False)
-    assert ran.returncode == 0, ran.stderr
-    return ran.stdout.strip()
 
 
 def aws_environment(identity: str) -> dict[str, str]:

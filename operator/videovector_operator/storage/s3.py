@@ -32,13 +32,9 @@ from videovector_operator.storage.ranges import ACCEPTED, decode_range
 from videovector_operator.storage.request import Reply, Request
 from videovector_operator.storage.s3_address import Address, build_address
 from videovector_operator.storage.s3_copy import Copy, copy_object
-from videovector_operator.storage.s3_credentials import (
-    AmbientCredentials,
-    BotocoreChain,
-    CredentialsProvider,
-    FixedCredentials,
-)
+from videovector_operator.storage.s3_credentials import AmbientCredentials, CredentialsProvider, FixedCredentials
 from videovector_operator.storage.s3_dialect import S3Dialect
+from videovector_operator.storage.s3_identity import BotocoreChain
 from videovector_operator.storage.s3_list import list_pages
 from videovector_operator.storage.s3_object import check_version, look_up, path_of
 from videovector_operator.storage.s3_presign import presign_get

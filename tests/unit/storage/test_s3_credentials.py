@@ -13,7 +13,8 @@ import pytest
 
 from videovector_operator.errors import InvalidCredentials, Unavailable
 from videovector_operator.storage.port import StaticCredentials
-from videovector_operator.storage.s3_credentials import AmbientCredentials, BotocoreChain
+from videovector_operator.storage.s3_credentials import AmbientCredentials
+from videovector_operator.storage.s3_identity import BotocoreChain
 
 KEYS = StaticCredentials("id", "secret", "token")
 

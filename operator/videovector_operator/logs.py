@@ -16,7 +16,10 @@ def configure_logging(level: str, log_format: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     renderer: structlog.types.Processor = (
-        structlog.processors.JSONRenderer() if log_format == "json" else structlog.dev.ConsoleRenderer()
+        structlog.processors.JSONRenderer()
+        if log_format == "json"
+        # structlog's own choice, where rich is installed, prints the local variables of every frame: credentials among them.
+        else structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     )
     number = logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
     tail: list[structlog.types.Processor] = [structlog.processors.format_exc_info] if log_format == "json" else []

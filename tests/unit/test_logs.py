@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SOURCE = Path(__file__).parents[2] / "operator"
 PROGRAM = """
 import logging, structlog
@@ -16,10 +18,13 @@ structlog.get_logger("ours").info("hello", object="Index media/films")
 structlog.get_logger("ours").debug("not shown")
 logging.getLogger("theirs").warning("from a library")
 logging.getLogger("kopf.watching").info("chatty")
-try:
+def use(secret):
     raise ValueError("broken")
+try:
+    use("hunter" + "2")
 except ValueError:
     structlog.get_logger("ours").exception("failed")
+    logging.getLogger("theirs").exception("failed too")
 """
 
 
@@ -34,7 +39,7 @@ def run(log_format: str) -> list[str]:
 
 def test_json_has_one_object_a_line_for_our_words_and_those_of_libraries() -> None:
     lines = [json.loads(line) for line in run("json")]
-    assert [line["event"] for line in lines] == ["hello", "from a library", "failed"]
+    assert [line["event"] for line in lines] == ["hello", "from a library", "failed", "failed too"]
     assert lines[0]["object"] == "Index media/films"
     assert (lines[1]["level"], lines[1]["logger"]) == ("warning", "theirs")
     assert "ValueError: broken" in lines[2]["exception"]
@@ -46,3 +51,10 @@ def test_the_console_is_for_people() -> None:
     assert "hello" in text
     assert "not shown" not in text
     assert "ValueError" in text
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_a_traceback_shows_no_values(log_format: str) -> None:
+    text = "\n".join(run(log_format))
+    assert text.count("ValueError: broken") == 2
+    assert "hunter2" not in text

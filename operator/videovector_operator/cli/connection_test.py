@@ -10,6 +10,7 @@ from videovector_operator.cli.output import Cell, Colour, TableWriter, paint, pr
 from videovector_operator.cli.ports import Clock, Session
 from videovector_operator.cli.standing import Standing, is_outdated, is_paused, read_standing
 from videovector_operator.core import names
+from videovector_operator.core.connection import PATIENCE
 
 Json = dict[str, Any]
 _POLL_SECONDS = 0.3
@@ -51,6 +52,8 @@ def _wait(session: Session, connector: str, token: str, timeout_seconds: float, 
 def _report(connector: str, body: Json) -> int:
     status = body["status"]
     seen = read_standing(body)
+    if seen.standing is Standing.READY and status.get("lastTestResult") == "failed":
+        return _report_borne_failure(connector, status)
     permissions = status.get("permissions") or ()
     if permissions:
         table = TableWriter(("ACTION", "RESULT", "CODE", "MESSAGE"))
@@ -68,3 +71,13 @@ def _report(connector: str, body: Json) -> int:
     verdict = paint(seen.reason or seen.standing, Colour.GOOD if is_good else Colour.WRONG, sys.stdout)
     sys.stdout.write(f"connector/{connector} {verdict}: {printable(seen.message)}\n")
     return FINE if is_good else BAD
+
+
+def _report_borne_failure(connector: str, status: Json) -> int:
+    """Ready bears a failure or two of a proven connection, and its permissions are those of before; this test has failed."""
+    verdict = paint("test failed", Colour.WRONG, sys.stdout)
+    sys.stdout.write(
+        f"connector/{connector} {verdict}: {printable(status.get('lastTestError') or 'the operator does not say why')}\n"
+        f"It is still Ready: {status.get('consecutiveFailures', 1)} failed in a row, {PATIENCE} make it not Ready\n"
+    )
+    return BAD

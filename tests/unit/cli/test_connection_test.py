@@ -62,6 +62,16 @@ def test_a_bad_connection_is_exit_code_1(tested: PluginDesk) -> None:
     assert (result.exit_code, result.stdout) == (1, "connector/footage InvalidCredentials: said before\n")
 
 
+def test_a_failure_that_ready_bears_is_a_failure(tested: PluginDesk) -> None:
+    answer(tested, lastTestResult="failed", lastTestError="Cannot list: no answer in time", consecutiveFailures=2)
+    result = tested.run("test", "footage")
+    assert result.exit_code == 1
+    assert result.stdout.splitlines() == [
+        "connector/footage test failed: Cannot list: no answer in time",
+        "It is still Ready: 2 failed in a row, 3 make it not Ready",
+    ]
+
+
 def test_the_answer_to_somebody_elses_request_is_not_ours(tested: PluginDesk) -> None:
     answer(tested, lastHandledRequest="another")
     result = tested.run("test", "footage", "--timeout", "2")

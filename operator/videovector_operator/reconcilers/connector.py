@@ -16,7 +16,7 @@ from videovector_operator.core.failures import classify_failure
 from videovector_operator.core.keys import ObjectKey
 from videovector_operator.core.paths import export_prefix
 from videovector_operator.reconcilers.outcome import Clock, Outcome, seconds_until
-from videovector_operator.reconcilers.source import ca_bundle_key, check_worker_identity, observe_source, secret_key
+from videovector_operator.reconcilers.source import ca_bundle_key, observe_source, observe_worker_source, secret_key
 from videovector_operator.storage.port import AccessReport, Source, Storage
 
 _MISSING = "missing"
@@ -67,7 +67,8 @@ class ConnectorReconciler:
         try:
             prefix = export_prefix(connector.spec)
             if connector.spec.service_account_name is not None:
-                await check_worker_identity(self.cluster, connector)
+                # Opening asks nobody, but refuses what workers would be refused: endpoints, and who may see their tokens.
+                await self.open_storage(await observe_worker_source(self.cluster, connector)).close()
                 why = "not tried: only worker pods have this identity"
                 return TestOutcome(unknown_permissions(connector.spec, why), is_tried=False)
             source = await observe_source(self.cluster, connector)

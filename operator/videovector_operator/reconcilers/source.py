@@ -42,12 +42,12 @@ async def observe_source(cluster: Cluster, connector: Connector) -> Source:
     return add_credentials(source, _decode_values(key, body.get("data") or {}), secret=key.name)
 
 
-async def check_worker_identity(cluster: Cluster, connector: Connector) -> None:
-    """Check all that the operator can see of a Connector whose workers have an identity of their own.
+async def observe_worker_source(cluster: Cluster, connector: Connector) -> Source:
+    """Read where the storage is of a Connector whose workers have an identity of their own; it has no credentials.
 
     Raises Stalled (InvalidSpec, CABundleNotFound, CABundleInvalid, ServiceAccountNotFound) or ClusterError.
     """
-    await _observe_place(cluster, connector)
+    source = await _observe_place(cluster, connector)
     name, namespace = connector.spec.service_account_name, connector.metadata.namespace
     if name is not None and await cluster.get(ObjectKey("ServiceAccount", namespace, name)) is None:
         message = (
@@ -55,6 +55,7 @@ async def check_worker_identity(cluster: Cluster, connector: Connector) -> None:
             "your cloud's workload identity needs, or correct the name"
         )
         raise Stalled(Reason.SERVICE_ACCOUNT_NOT_FOUND, message)
+    return source
 
 
 def secret_key(connector: Connector) -> ObjectKey | None:

@@ -273,7 +273,22 @@ async def test_the_identity_of_another_service_account_is_not_guessed(house: Hou
     status = house.status(FOOTAGE)
     assert (status["lastTestResult"], {p["result"] for p in status["permissions"]}) == ("unknown", {"unknown"})
     assert [p["action"] for p in status["permissions"]] == ["list", "read", "write", "delete"]
-    assert house.storages == []
+    assert [(storage.calls, storage.closed) for storage in house.storages] == [([], True)]
+    assert [source.credentials for source in house.sources] == [None]
+
+
+async def test_what_the_workers_would_be_refused_is_said_of_the_connector(house: House) -> None:
+    def refuse(_: FakeStorage) -> None:
+        raise Invalid("The endpoint leads to 169.254.169.254, a link-local or cloud metadata address")
+
+    house.prepare_storage = refuse
+    house.fake.delete(FOOTAGE)
+    house.fake.apply(connector_manifest(secret=None, serviceAccountName="importer"))
+    house.fake.apply(
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "importer", "namespace": "media"}}
+    )
+    await house.look(FOOTAGE)
+    assert house.words(FOOTAGE) == ("False", "InvalidEndpoint")
 
 
 async def test_a_paused_connector_is_not_tested_until_the_pause_ends(tested: House) -> None:

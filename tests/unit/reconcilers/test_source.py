@@ -8,7 +8,7 @@ from tests.support.certificates import make_certificate
 from tests.support.samples import NAMESPACE, Json, make_connector
 from videovector_operator.cluster.fake import FakeCluster
 from videovector_operator.errors import Stalled
-from videovector_operator.reconcilers.source import check_worker_identity, observe_source
+from videovector_operator.reconcilers.source import observe_source, observe_worker_source
 
 PEM = make_certificate()
 
@@ -92,11 +92,12 @@ async def test_a_worker_identity_is_looked_up() -> None:
     cluster = FakeCluster()
     connector = make_connector(secret=None, serviceAccountName="importer", caBundleRef={"name": "ca"})
     with pytest.raises(Stalled) as caught:
-        await check_worker_identity(cluster, connector)
+        await observe_worker_source(cluster, connector)
     assert caught.value.reason == "CABundleNotFound"
     cluster.apply(with_data("ConfigMap", "ca", {"ca.crt": PEM}))
     with pytest.raises(Stalled, match="there is no ServiceAccount 'importer' in namespace 'media'") as caught:
-        await check_worker_identity(cluster, connector)
+        await observe_worker_source(cluster, connector)
     assert caught.value.reason == "ServiceAccountNotFound"
     cluster.apply(with_data("ServiceAccount", "importer", {}))
-    await check_worker_identity(cluster, connector)
+    source = await observe_worker_source(cluster, connector)
+    assert (source.ca_bundle, source.credentials) == (PEM, None)

@@ -28,7 +28,9 @@ from videovector_operator.errors import Stalled
 _FIRST_RETRY_SECONDS = 5.0
 _UNWATCHED_SECONDS = 30.0
 _UNWATCHED = frozenset({Reason.CA_BUNDLE_NOT_FOUND, Reason.CA_BUNDLE_INVALID, Reason.SERVICE_ACCOUNT_NOT_FOUND})
-"""What is wrong with objects that nobody watches: looking again costs one read, and no request to the storage."""
+"""What is wrong with objects that nobody watches: looking again costs one read, and no request to the storage.
+
+The same goes for an identity of the operator's own that is not there (yet): its service may still be starting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +163,8 @@ def _next_test(connector: Connector, verdict: Verdict, outcome: TestOutcome, now
     interval = parse_duration(connector.spec.validation_interval).total_seconds()
     unit = spread_unit(connector.metadata.uid)
     wait = interval * (1 + 0.05 * unit)
-    if verdict.reason in _UNWATCHED:
+    is_identity_missing = verdict.reason is Reason.INVALID_CREDENTIALS and connector.spec.credentials_secret_ref is None
+    if verdict.reason in _UNWATCHED or is_identity_missing:
         wait = min(wait, _UNWATCHED_SECONDS)
     if verdict.state is State.RETRYING:
         failures = connector.status.consecutive_failures + 1

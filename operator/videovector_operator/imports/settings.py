@@ -45,7 +45,9 @@ class ImportSettings:
     source_outage: float = 600.0
     """Longest time without any answer from the source before the worker gives up."""
     credentials_wait: float = 120.0
-    """Longest wait for fresh credentials once the old ones, which had worked, are refused."""
+    """Longest wait for fresh credentials once the old ones, which had worked, are refused; also for the pods' own identity."""
+    first_credentials_wait: float = 10.0
+    """The same for keys of a Secret that have not worked yet: new ones may take a moment until every server knows them."""
     catalog_outage: float = 300.0
     """Longest time without the catalog before the worker gives up."""
     shutdown: float = 5.0

@@ -20,13 +20,12 @@ from videovector_operator.errors import AccessDenied, InvalidCredentials, Storag
 from videovector_operator.imports.mounts import Mounts, read_base, read_source
 from videovector_operator.imports.patience import Backoff
 from videovector_operator.imports.problems import SourceOutage, SourceUnusable, is_source_gone, is_trust_broken
+from videovector_operator.imports.refusal import Refusal, Verdict
 from videovector_operator.imports.settings import ImportSettings
 from videovector_operator.storage.port import ListPage, Storage
 
 _log = structlog.get_logger(__name__)
 _MOUNTS_POLL_SECONDS = 1.0
-_PROOF_READS = 100
-"""Answers to others since a refusal, more than could have been on their way: the credentials are good."""
 
 
 class Suspicion:
@@ -73,7 +72,6 @@ class ImportSource:
         self._jitter = jitter
         self._source = read_source(base, mounts)
         self._storage = open_storage(self._source)
-        self._renewing = asyncio.Lock()
         self._retired: list[Storage] = []
         self._has_answered = False
         self._reads = 0
@@ -108,13 +106,14 @@ class ImportSource:
         """
         backoff = Backoff(self._jitter)
         suspicion = Suspicion(self._settings, self._reads)
+        refusal = Refusal(self._settings.file_attempts)
         throttled_since: float | None = None
         while True:
             storage = self._storage
             try:
                 data = await storage.read_range(key, start, length, fingerprint=fingerprint)
             except InvalidCredentials as error:
-                await self._renew(storage, error)
+                await self._bear(storage, error, refusal, backoff)
             except Throttled as error:
                 # The store asks everybody to wait: that says nothing about this file, unless it alone is refused for as long
                 # as an outage may take.
@@ -129,7 +128,7 @@ class ImportSource:
                 await self._pause(backoff, error)
             except StorageError as error:
                 if is_trust_broken(error):
-                    await self._renew(storage, error, of_all=True)
+                    await self._bear(storage, error, refusal, backoff, of_all=True)
                     continue
                 self._raise_if_gone(error, listing=False)
                 self._note_answer(reads=1)
@@ -141,6 +140,7 @@ class ImportSource:
     async def list_pages(self, prefix: str, *, recursive: bool, start_after: str) -> AsyncIterator[ListPage]:
         """Yield the listing from ``start_after`` on, however often it breaks off. Raises SourceUnusable or SourceOutage."""
         backoff = Backoff(self._jitter)
+        refusal = Refusal(self._settings.file_attempts)
         while True:
             storage = self._storage
             pages = storage.list_pages(
@@ -150,15 +150,16 @@ class ImportSource:
                 async for page in pages:
                     self._note_answer()
                     backoff.reset()
+                    refusal.forget()
                     yield page
                     start_after = page.last_key
             except InvalidCredentials as error:
-                await self._renew(storage, error, of_all=True)
+                await self._bear(storage, error, refusal, backoff, of_all=True)
             except (Throttled, Unavailable) as error:
                 await self._pause(backoff, error)
             except StorageError as error:
                 if is_trust_broken(error):
-                    await self._renew(storage, error, of_all=True)
+                    await self._bear(storage, error, refusal, backoff, of_all=True)
                     continue
                 self._raise_if_gone(error, listing=True)
                 raise
@@ -198,32 +199,47 @@ class ImportSource:
         asked = min(error.retry_after, LONGEST_RETRY_AFTER_SECONDS) if isinstance(error, Throttled) else 0.0
         await asyncio.sleep(max(pause, asked))
 
-    async def _renew(self, refused: Storage, error: StorageError, *, of_all: bool = False) -> None:
-        """Open the source with what is mounted by now instead of what was refused. Raises SourceUnusable when that is no other.
+    async def _bear(
+        self, refused: Storage, error: StorageError, refusal: Refusal, backoff: Backoff, *, of_all: bool = False
+    ) -> None:
+        """Return when a refused call may be tried again: with what is mounted by now, or after a pause, as refusals may pass.
 
-        What worked before is being rotated: the mount follows within a minute or two. ``of_all`` False = while the credentials
-        go on working for others, it is this file that is refused (a proxy that rewrites odd keys breaks their signatures):
-        AccessDenied.
+        ``of_all`` False = it may be this file alone that is refused (a proxy that rewrites odd keys breaks their signatures):
+        AccessDenied. Raises SourceUnusable when everything has been refused for too long.
         """
-        before = self._reads
-        async with self._renewing:
-            if self._storage is not refused:
-                return
-            loop = asyncio.get_running_loop()
-            deadline = loop.time() + (self._settings.credentials_wait if self._has_answered else 0.0)
-            while (found := self._read_mounts(error)) == self._source or isinstance(found, SourceUnusable):
-                is_alone = not of_all and not isinstance(found, SourceUnusable)
-                if is_alone and self._reads - before >= _PROOF_READS:
-                    raise AccessDenied(error.message, error.code) from error
-                if loop.time() >= deadline:
-                    if is_alone and await self._can_be_listed():
-                        raise AccessDenied(error.message, error.code) from error
-                    raise found if isinstance(found, SourceUnusable) else SourceUnusable(error.message) from error
-                await asyncio.sleep(_MOUNTS_POLL_SECONDS)
-            _log.info("credentials or CA bundle were renewed from what is mounted")
-            # Others still read with the old one; they fail over by themselves.
-            self._retired.append(refused)
-            self._source, self._storage = found, self._open_storage(found)
+        if self._reopen(refused, error):
+            return
+        loop = asyncio.get_running_loop()
+        verdict = refusal.judge(now=loop.time(), reads=self._reads, patience=self._patience, of_all=of_all)
+        if verdict is Verdict.OVER:
+            mounted = self._read_mounts(error)
+            if isinstance(mounted, SourceUnusable) or of_all or not await self._can_be_listed():
+                raise mounted if isinstance(mounted, SourceUnusable) else SourceUnusable(error.message) from error
+        if verdict is not Verdict.AGAIN:
+            raise AccessDenied(error.message, error.code) from error
+        ends = loop.time() + max(backoff.next_pause(), _MOUNTS_POLL_SECONDS)
+        while (left := ends - loop.time()) > 0 and not self._reopen(refused, error):  # noqa: ASYNC110 - as in `open`
+            await asyncio.sleep(min(left, _MOUNTS_POLL_SECONDS))
+
+    @property
+    def _patience(self) -> float:
+        """Seconds that a refusal may last. Keys of a Secret that never worked are most likely wrong; the pods' own identity may
+        just be coming."""
+        may_come = self._has_answered or self._source.credentials is None
+        return self._settings.credentials_wait if may_come else self._settings.first_credentials_wait
+
+    def _reopen(self, refused: Storage, error: StorageError) -> bool:
+        """Open the source with what is mounted now; True when that is, or was meanwhile, another than what was refused."""
+        if self._storage is not refused:
+            return True
+        mounted = self._read_mounts(error)
+        if mounted == self._source or isinstance(mounted, SourceUnusable):
+            return False
+        _log.info("credentials or CA bundle were renewed from what is mounted")
+        # Others still read with the old one; they fail over by themselves.
+        self._retired.append(refused)
+        self._source, self._storage = mounted, self._open_storage(mounted)
+        return True
 
     def _read_mounts(self, refusal: StorageError) -> Source | SourceUnusable:
         """What is mounted now, or why it cannot be used: a Secret that is half written is in the middle of a change."""

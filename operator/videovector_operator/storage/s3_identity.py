@@ -110,6 +110,8 @@ def _open_session() -> _Session:
 
     session = botocore.session.Session()
     session.set_default_client_config(botocore.config.Config(**_TIMES))
+    # An instance's metadata that does not answer looks like no identity at all: it is asked more than once.
+    session.set_config_variable("metadata_service_num_attempts", 3)
     opened: _Session = session
     return opened
 

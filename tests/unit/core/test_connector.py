@@ -14,7 +14,15 @@ from videovector_operator.core.connection import TestOutcome as Outcome
 from videovector_operator.core.connection import Versions
 from videovector_operator.core.connector import decide_test, keep_paused, summarize_test
 from videovector_operator.core.failures import classify_failure
-from videovector_operator.errors import AccessDenied, ClusterError, Invalid, Stalled, Throttled, Unavailable
+from videovector_operator.errors import (
+    AccessDenied,
+    ClusterError,
+    Invalid,
+    InvalidCredentials,
+    Stalled,
+    Throttled,
+    Unavailable,
+)
 
 Json = dict[str, Any]
 ALLOWED = Outcome(
@@ -263,6 +271,7 @@ def stalled_by(reason: str) -> Outcome:
     return Outcome(failure=classify_failure(Stalled(reason, "look there")))
 
 
+NO_IDENTITY = Outcome(failure=classify_failure(InvalidCredentials("No credentials: name a Secret")))
 WAITS = {
     "a passed test waits for the interval and up to a twentieth": (make_connector(), ALLOWED, (600, 630)),
     "so does a denial, for the fix may be made at the provider": (
@@ -279,6 +288,8 @@ WAITS = {
         stalled_by("CABundleInvalid"),
         (10, 10),
     ),
+    "an identity that is not there may be coming": (make_connector(secret=None), NO_IDENTITY, (30, 30)),
+    "keys that are refused are in a Secret, which is watched": (make_connector(), NO_IDENTITY, (600, 630)),
     "a Secret is watched": (make_connector(), stalled_by("SecretNotFound"), (600, 630)),
     "a first failure comes back soon": (make_connector(), DOWN, (3, 6)),
     "later ones later": (make_connector(status={"consecutiveFailures": 3}), DOWN, (31, 48)),

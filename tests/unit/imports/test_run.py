@@ -144,7 +144,7 @@ async def test_a_source_that_cannot_be_listed_fails_the_run(error: NotFound | Ac
     assert (world.catalog.ending.reason, world.catalog.ending.message) == ("SourceUnusable", error.message)
 
 
-async def test_wrong_credentials_fail_the_run_at_once() -> None:
+async def test_wrong_credentials_fail_the_run_soon() -> None:
     world = World()
     world.bucket.fail_always("list_pages", InvalidCredentials("the credentials were refused", "InvalidAccessKeyId"))
     assert await world.run() is ExitCode.USER_MUST_ACT

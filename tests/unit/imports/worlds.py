@@ -38,6 +38,7 @@ QUICK = ImportSettings(
     lonely_attempts=3,
     source_outage=0.5,
     credentials_wait=5.0,
+    first_credentials_wait=0.3,
     catalog_outage=1.0,
 )
 

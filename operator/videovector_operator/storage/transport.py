@@ -14,11 +14,12 @@ import ssl
 from dataclasses import dataclass
 
 import aiohttp
-from aiohttp.abc import ResolveResult
+from aiohttp.abc import AbstractResolver, ResolveResult
 from typing_extensions import override
 
 from videovector_operator.errors import Invalid, StorageError, Unavailable
 from videovector_operator.storage.endpoint_policy import EndpointPolicy, NameService
+from videovector_operator.storage.names import system_names
 from videovector_operator.storage.port import UNTRUSTED_CERTIFICATE
 
 _LONGEST_SKIP = 64 * 1024 * 1024
@@ -69,29 +70,29 @@ def open_session(
     return session
 
 
-class GuardedResolver(aiohttp.ThreadedResolver):
+class GuardedResolver(AbstractResolver):
     """Resolves host names; raises Invalid when one of the addresses is forbidden, so that none of them is dialled.
 
     ``names`` answers instead of the system's name service; None = the system.
     """
 
     def __init__(self, policy: EndpointPolicy, names: NameService | None = None) -> None:
-        super().__init__()
         self.policy = policy
-        self._names = names
+        self._names = system_names() if names is None else names
 
     @override
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        """Resolve ``host`` and check every address."""
-        if self._names is None:
-            found = await super().resolve(host, port, family)
-        else:
-            found = [_build_result(host, port, address) for address in await self._names.resolve(host)]
+        """Resolve ``host``, in both families whatever ``family`` says, and check every address."""
+        found = [_build_result(host, port, address) for address in await self._names.resolve(host)]
         for each in found:
             self.policy.refuse_address(each["host"])
         return found
+
+    @override
+    async def close(self) -> None:
+        """Do nothing: the name service is the process's."""
 
 
 def _build_result(host: str, port: int, address: str) -> ResolveResult:

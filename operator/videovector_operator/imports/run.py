@@ -126,6 +126,8 @@ class ImportWorker:
                 self._ports.mounts,
                 self._settings,
                 self._ports.jitter,
+                # A pod that starts while the Secret is being rotated must not take refused keys for wrong ones.
+                has_answered=control.scan_done or control.counters.total > 0,
             )
         except SourceUnusable as error:
             return Reason.SOURCE_UNUSABLE.value, error.message

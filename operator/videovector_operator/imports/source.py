@@ -20,7 +20,7 @@ from videovector_operator.errors import AccessDenied, InvalidCredentials, Storag
 from videovector_operator.imports.mounts import Mounts, read_base, read_source
 from videovector_operator.imports.patience import Backoff
 from videovector_operator.imports.problems import SourceOutage, SourceUnusable, is_source_gone, is_trust_broken
-from videovector_operator.imports.refusal import Refusal, Verdict
+from videovector_operator.imports.refusal import Refusal, Spell, Verdict
 from videovector_operator.imports.settings import ImportSettings
 from videovector_operator.storage.port import ListPage, Storage
 
@@ -64,6 +64,8 @@ class ImportSource:
         mounts: Mounts,
         settings: ImportSettings,
         jitter: Callable[[], float],
+        *,
+        has_answered: bool,
     ) -> None:
         self._base = base
         self._open_storage = open_storage
@@ -73,7 +75,8 @@ class ImportSource:
         self._source = read_source(base, mounts)
         self._storage = open_storage(self._source)
         self._retired: list[Storage] = []
-        self._has_answered = False
+        self._has_answered = has_answered
+        self._spell = Spell()
         self._reads = 0
         self._trouble_since: float | None = None
 
@@ -85,14 +88,19 @@ class ImportSource:
         mounts: Mounts,
         settings: ImportSettings,
         jitter: Callable[[], float],
+        *,
+        has_answered: bool = False,
     ) -> Self:
-        """Open what a run's spec names. A Secret that is just being written again is waited for. Raises SourceUnusable."""
+        """Open what a run's spec names. A Secret that is just being written again is waited for. Raises SourceUnusable.
+
+        ``has_answered``: the source has answered this run before, whichever worker asked.
+        """
         base = read_base(spec)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + settings.credentials_wait
         while mounts.is_waiting and loop.time() < deadline:  # noqa: ASYNC110 - a mount tells nobody that it has changed
             await asyncio.sleep(_MOUNTS_POLL_SECONDS)
-        return cls(base, open_storage, mounts, settings, jitter)
+        return cls(base, open_storage, mounts, settings, jitter, has_answered=has_answered)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -106,7 +114,7 @@ class ImportSource:
         """
         backoff = Backoff(self._jitter)
         suspicion = Suspicion(self._settings, self._reads)
-        refusal = Refusal(self._settings.file_attempts)
+        refusal = Refusal(self._spell, self._settings.file_attempts)
         throttled_since: float | None = None
         while True:
             storage = self._storage
@@ -140,7 +148,7 @@ class ImportSource:
     async def list_pages(self, prefix: str, *, recursive: bool, start_after: str) -> AsyncIterator[ListPage]:
         """Yield the listing from ``start_after`` on, however often it breaks off. Raises SourceUnusable or SourceOutage."""
         backoff = Backoff(self._jitter)
-        refusal = Refusal(self._settings.file_attempts)
+        refusal = Refusal(self._spell, self._settings.file_attempts)
         while True:
             storage = self._storage
             pages = storage.list_pages(
@@ -238,6 +246,7 @@ class ImportSource:
         _log.info("credentials or CA bundle were renewed from what is mounted")
         # Others still read with the old one; they fail over by themselves.
         self._retired.append(refused)
+        self._spell.forget()
         self._source, self._storage = mounted, self._open_storage(mounted)
         return True
 

@@ -89,14 +89,23 @@ def _allowed(permissions: Iterable[PermissionStatus]) -> str:
     return ", ".join(each.action for each in permissions if each.result == "allowed") or "nothing"
 
 
-def bear_failure(connector: Connector, verdict: Verdict, versions: Versions) -> Verdict | None:
+def may_pass(verdict: Verdict, outcome: TestOutcome) -> bool:
+    """Whether the same test may succeed soon although nobody changes anything.
+
+    Also an answer that is no storage server's may pass: while a gateway is restarted, something else answers in its place.
+    """
+    is_strange = outcome.failure is not None and outcome.failure.is_strange
+    return verdict.state is State.RETRYING or is_strange
+
+
+def bear_failure(connector: Connector, verdict: Verdict, outcome: TestOutcome, versions: Versions) -> Verdict | None:
     """The verdict to publish instead of ``verdict`` while one failure more says too little; None = publish it.
 
     Borne are failures that may pass, of a connection that has been proven for this spec, Secret and CA bundle, fewer than
     `PATIENCE` in a row. What only the user can fix acts at once.
     """
     failures = connector.status.consecutive_failures + 1
-    if verdict.state is not State.RETRYING or failures >= PATIENCE or not _is_proven(connector, versions):
+    if not may_pass(verdict, outcome) or failures >= PATIENCE or not _is_proven(connector, versions):
         return None
     message = (
         f"{location_of(connector)}: connection works; allowed: {_allowed(connector.status.permissions)}; but the last "

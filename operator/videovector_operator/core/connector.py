@@ -16,6 +16,7 @@ from videovector_operator.core.connection import (
     bear_failure,
     judge_test,
     location_of,
+    may_pass,
     notice_borne_failure,
     unknown_permissions,
 )
@@ -108,7 +109,7 @@ def summarize_test(connector: Connector, outcome: TestOutcome, *, versions: Vers
     verdict = judge_test(connector, outcome)
     if verdict.state is State.READY:
         return TestSummary(_build_status(connector, verdict, outcome, versions, now))
-    borne = bear_failure(connector, verdict, versions)
+    borne = bear_failure(connector, verdict, outcome, versions)
     status = _build_status(connector, borne or verdict, outcome, versions, now).model_copy(
         update={
             "last_test_result": "failed",
@@ -166,7 +167,7 @@ def _next_test(connector: Connector, verdict: Verdict, outcome: TestOutcome, now
     is_identity_missing = verdict.reason is Reason.INVALID_CREDENTIALS and connector.spec.credentials_secret_ref is None
     if verdict.reason in _UNWATCHED or is_identity_missing:
         wait = min(wait, _UNWATCHED_SECONDS)
-    if verdict.state is State.RETRYING:
+    if may_pass(verdict, outcome):
         failures = connector.status.consecutive_failures + 1
         wait = backoff_seconds(failures, first=_FIRST_RETRY_SECONDS, cap=interval, random_unit=unit)
         if outcome.failure is not None and outcome.failure.retry_after:

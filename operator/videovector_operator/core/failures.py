@@ -26,10 +26,14 @@ _TRANSIENT: tuple[tuple[type[errors.ExternalError], Reason], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An error as a verdict, and the shortest time to the next try (None = no retry by itself)."""
+    """An error as a verdict, and the shortest time to the next try (None = no retry by itself).
+
+    ``is_strange`` = what answered was no storage server, or it answered nonsense; most likely, but not surely, for good.
+    """
 
     verdict: Verdict
     retry_after: float | None
+    is_strange: bool = False
 
 
 def classify_failure(error: Exception, *, succeeded: Truth | None = None) -> Failure:
@@ -45,7 +49,8 @@ def classify_failure(error: Exception, *, succeeded: Truth | None = None) -> Fai
         return Failure(verdict, error.retry_after)
     for kind, reason in _USER_ONLY:
         if isinstance(error, kind):
-            return Failure(conditions.stalled(reason, error.message, succeeded), None)
+            is_strange = kind is errors.Invalid and not error.code
+            return Failure(conditions.stalled(reason, error.message, succeeded), None, is_strange)
     if isinstance(error, errors.ClusterError) and error.status == 403:
         message = f"{error.message}. The operator's RBAC does not allow it: upgrade the Helm release"
         return Failure(conditions.retrying(Reason.FORBIDDEN, message, succeeded), 0.0)

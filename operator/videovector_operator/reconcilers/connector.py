@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC
 
 from videovector_operator import errors
 from videovector_operator.api.v1alpha1.connector import Connector, ConnectorStatus, PermissionStatus, SampleObject
@@ -17,9 +19,13 @@ from videovector_operator.core.keys import ObjectKey
 from videovector_operator.core.paths import export_prefix
 from videovector_operator.reconcilers.outcome import Clock, Outcome, seconds_until
 from videovector_operator.reconcilers.source import ca_bundle_key, observe_source, observe_worker_source, secret_key
-from videovector_operator.storage.port import AccessReport, Source, Storage
+from videovector_operator.storage.port import AccessReport, ObjectInfo, Source, Storage
 
 _MISSING = "missing"
+_LONGEST_TEST_SECONDS = 60.0
+"""Of all requests of one test together; each has a time of its own."""
+_LARGEST_SIZE = 2**63 - 1
+"""What the Kubernetes API can hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +49,19 @@ class ConnectorReconciler:
         now = self.clock()
         if connector.is_paused:
             return keep_paused(connector, now), Outcome(None)
-        versions = Versions(
-            await self._observe_version(secret_key(connector)), await self._observe_version(ca_bundle_key(connector))
-        )
-        if not decide_test(connector, versions=versions, now=now).due:
-            return connector.status, Outcome(None, seconds_until(connector.status.next_test_at, now))
-        found = await self._test(connector)
+        try:
+            versions = Versions(
+                await self._observe_version(secret_key(connector)),
+                await self._observe_version(ca_bundle_key(connector)),
+            )
+        except errors.ClusterError as error:
+            # Nothing says that they have changed: a proven connection bears it like a storage server that does not answer.
+            versions = Versions(connector.status.observed_credentials, connector.status.observed_ca_bundle)
+            found = TestOutcome(failure=classify_failure(error))
+        else:
+            if not decide_test(connector, versions=versions, now=now).due:
+                return connector.status, Outcome(None, seconds_until(connector.status.next_test_at, now))
+            found = await self._test(connector)
         ended = self.clock()
         summary = summarize_test(connector, found, versions=versions, now=ended)
         wait = seconds_until(summary.status.next_test_at, ended)
@@ -67,22 +80,43 @@ class ConnectorReconciler:
         try:
             prefix = export_prefix(connector.spec)
             if connector.spec.service_account_name is not None:
-                # Opening asks nobody, but refuses what workers would be refused: endpoints, and who may see their tokens.
-                await self.open_storage(await observe_worker_source(self.cluster, connector)).close()
+                await self._check_place(await observe_worker_source(self.cluster, connector))
                 why = "not tried: only worker pods have this identity"
                 return TestOutcome(unknown_permissions(connector.spec, why), is_tried=False)
             source = await observe_source(self.cluster, connector)
             report = await self._run_test(source, prefix if "export" in connector.spec.scopes else None)
-        except (errors.StorageError, errors.Stalled) as error:
+        except (errors.StorageError, errors.ClusterError, errors.Stalled) as error:
             return TestOutcome(failure=classify_failure(error))
         return _outcome_of(report)
+
+    async def _check_place(self, source: Source) -> None:
+        """Refuse what workers would be refused: endpoints, and who may see their tokens."""
+        storage = self.open_storage(source)
+        try:
+            storage.check()
+        finally:
+            await storage.close()
 
     async def _run_test(self, source: Source, write_prefix: str | None) -> AccessReport:
         storage = self.open_storage(source)
         try:
-            return await storage.test_access(write_prefix=write_prefix)
+            async with asyncio.timeout(_LONGEST_TEST_SECONDS):
+                return await storage.test_access(write_prefix=write_prefix)
+        except TimeoutError:
+            raise errors.Unavailable(
+                f"the test took longer than {_LONGEST_TEST_SECONDS:.0f} s: the server answers each request, but slowly"
+            ) from None
         finally:
             await storage.close()
+
+
+def _can_be_published(item: ObjectInfo) -> bool:
+    """Servers say all sorts of times and sizes; one that the API server refuses would cost the whole status."""
+    try:
+        item.modified_at.astimezone(UTC)
+    except (OverflowError, ValueError):
+        return False
+    return 0 <= item.size <= _LARGEST_SIZE
 
 
 def _outcome_of(report: AccessReport) -> TestOutcome:
@@ -98,5 +132,6 @@ def _outcome_of(report: AccessReport) -> TestOutcome:
     sample = tuple(
         SampleObject(path=shorten(item.key, 1024), size_bytes=item.size, last_modified=item.modified_at)
         for item in report.sample[:10]
+        if _can_be_published(item)
     )
     return TestOutcome(permissions=permissions, sample=sample)

@@ -31,7 +31,7 @@ from videovector_operator.storage.port import (
     Verdict,
 )
 
-Call = Literal["list_pages", "stat", "read_range", "write", "copy", "delete", "presign", "test_access"]
+Call = Literal["list_pages", "stat", "read_range", "write", "copy", "delete", "presign", "check", "test_access"]
 _EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 Objects = dict[str, tuple[ObjectInfo, bytes]]
 _TYPE = "application/octet-stream"
@@ -180,6 +180,10 @@ class FakeStorage:
         self._enter("presign", key, None)
         until = (self._clock() + expires).isoformat()
         return f"https://{self.bucket}.fake.invalid/{quote(key, safe='/')}?until={quote(until)}"
+
+    def check(self) -> None:
+        """Raise what is injected for "check", if anything."""
+        self._enter("check", "", None)
 
     async def test_access(self, *, write_prefix: str | None = None, sample_size: int = 10) -> AccessReport:
         """Report what `deny` left; see the port."""

@@ -144,6 +144,10 @@ class GcsStorage:
         unsigned = prepare_url(address, key, credentials.email, expires, dialect.now())
         return unsigned.complete(await credentials.sign(unsigned.message))
 
+    def check(self) -> None:
+        """Look at all that can be seen without a request; see the port."""
+        self._open()
+
     async def test_access(self, *, write_prefix: str | None = None, sample_size: int = 10) -> AccessReport:
         """Try what the credentials may do; see the port."""
         report = await probe_access(self, REMEDIES, write_prefix=write_prefix, sample_size=sample_size)

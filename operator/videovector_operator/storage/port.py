@@ -188,6 +188,12 @@ class Storage(Protocol):
         """Make a URL that reads the object without credentials for ``expires`` (at most 7 days). The URL is a secret."""
         ...
 
+    def check(self) -> None:
+        """Look at all that can be seen without a request. Raises Invalid for a malformed endpoint, one that must not be used, one
+        that must not see the credentials, and a CA bundle that holds no certificate; InvalidCredentials for what cannot be any.
+        """
+        ...
+
     async def test_access(self, *, write_prefix: str | None = None, sample_size: int = 10) -> AccessReport:
         """Try list and read (and, with ``write_prefix``, write and delete of an object below it) with real requests.
 

@@ -188,6 +188,10 @@ class S3Storage:
         credentials = await opened.credentials.current()
         return presign_get(opened.address, key, credentials, expires=expires, now=opened.dialect.now())
 
+    def check(self) -> None:
+        """Look at all that can be seen without a request; see the port."""
+        self._open()
+
     async def test_access(self, *, write_prefix: str | None = None, sample_size: int = 10) -> AccessReport:
         """Try what the credentials may do; see the port."""
         return await probe_access(self, _REMEDIES, write_prefix=write_prefix, sample_size=sample_size)

@@ -34,6 +34,7 @@ ALLOWED = Outcome(
 )
 DOWN = Outcome(failure=classify_failure(Unavailable("no answer")))
 REFUSED = Outcome(failure=classify_failure(AccessDenied("no")))
+STRANGE = Outcome(failure=classify_failure(Invalid("not S3")))
 VERSIONS = Versions("uid/1", "ca/1")
 
 
@@ -201,8 +202,11 @@ FLAPS: dict[str, tuple[list[Outcome], tuple[str, str]]] = {
     "a refusal acts at once": ([ALLOWED, REFUSED], ("False", "AccessDenied")),
     "so does one in the middle": ([ALLOWED, DOWN, REFUSED], ("False", "AccessDenied")),
     "no credit after a refusal": ([ALLOWED, REFUSED, DOWN], ("False", "StorageUnavailable")),
-    "an endpoint that is none acts at once": (
-        [ALLOWED, Outcome(failure=classify_failure(Invalid("not S3")))],
+    "a web page where the store was": ([ALLOWED, STRANGE, STRANGE], ("True", "ConnectionTested")),
+    "that stays": ([ALLOWED, STRANGE, STRANGE, STRANGE], ("False", "InvalidEndpoint")),
+    "that was there from the beginning": ([STRANGE], ("False", "InvalidEndpoint")),
+    "what the store itself says of the request acts at once": (
+        [ALLOWED, Outcome(failure=classify_failure(Invalid("wrong region", "AuthorizationHeaderMalformed")))],
         ("False", "InvalidEndpoint"),
     ),
     "throttling is borne too": (
@@ -290,6 +294,7 @@ WAITS = {
     ),
     "an identity that is not there may be coming": (make_connector(secret=None), NO_IDENTITY, (30, 30)),
     "keys that are refused are in a Secret, which is watched": (make_connector(), NO_IDENTITY, (600, 630)),
+    "a web page where the store should be may go away": (make_connector(), STRANGE, (3, 6)),
     "a Secret is watched": (make_connector(), stalled_by("SecretNotFound"), (600, 630)),
     "a first failure comes back soon": (make_connector(), DOWN, (3, 6)),
     "later ones later": (make_connector(status={"consecutiveFailures": 3}), DOWN, (31, 48)),

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import asyncio
+from datetime import UTC, datetime, timedelta, timezone
+
 import pytest
 import structlog
 from structlog.testing import capture_logs
@@ -7,10 +10,11 @@ from structlog.testing import capture_logs
 from tests.support.certificates import make_certificate
 from tests.support.house import House, secret_manifest
 from tests.support.samples import connector_manifest
+from tests.support.virtual_time import run_virtually
 from videovector_operator.core.keys import ObjectKey
 from videovector_operator.errors import ClusterError, Invalid, InvalidCredentials, NotFound, Unavailable
 from videovector_operator.storage.fake import FakeStorage
-from videovector_operator.storage.port import Action
+from videovector_operator.storage.port import AccessReport, Action
 
 FOOTAGE = ObjectKey("Connector", "media", "footage")
 KEYS = ObjectKey("Secret", "media", "keys")
@@ -273,13 +277,13 @@ async def test_the_identity_of_another_service_account_is_not_guessed(house: Hou
     status = house.status(FOOTAGE)
     assert (status["lastTestResult"], {p["result"] for p in status["permissions"]}) == ("unknown", {"unknown"})
     assert [p["action"] for p in status["permissions"]] == ["list", "read", "write", "delete"]
-    assert [(storage.calls, storage.closed) for storage in house.storages] == [([], True)]
+    assert [(storage.calls, storage.closed) for storage in house.storages] == [([("check", "")], True)]
     assert [source.credentials for source in house.sources] == [None]
 
 
 async def test_what_the_workers_would_be_refused_is_said_of_the_connector(house: House) -> None:
-    def refuse(_: FakeStorage) -> None:
-        raise Invalid("The endpoint leads to 169.254.169.254, a link-local or cloud metadata address")
+    def refuse(storage: FakeStorage) -> None:
+        storage.fail_always("check", Invalid("The endpoint leads to 169.254.169.254, a cloud metadata address"))
 
     house.prepare_storage = refuse
     house.fake.delete(FOOTAGE)
@@ -317,9 +321,60 @@ async def test_an_api_server_that_was_away_leaves_no_trace(tested: House) -> Non
     tested.cache.forget(KEYS)
     tested.fake.fail("get", ClusterError("no answer"), kind="Secret")
     await tested.look(FOOTAGE)
-    assert tested.words(FOOTAGE) == ("False", "ClusterUnavailable")
+    # What is proven bears it, as it bears a storage server that does not answer.
+    assert tested.words(FOOTAGE) == ("True", "ConnectionTested")
+    assert "no answer" in tested.message(FOOTAGE)
+    tested.clock.pass_seconds(8)
     await tested.look(FOOTAGE)
     assert tested.words(FOOTAGE) == ("True", "ConnectionTested")
+    assert "no answer" not in tested.message(FOOTAGE)
+
+
+async def test_an_api_server_that_is_away_at_the_first_look_is_said(tested: House) -> None:
+    tested.cache.forget(KEYS)
+    tested.fake.fail("get", ClusterError("no answer"), kind="Secret")
+    await tested.look(FOOTAGE)
+    assert tested.words(FOOTAGE) == ("False", "ClusterUnavailable")
+    tested.clock.pass_seconds(8)
+    await tested.look(FOOTAGE)
+    assert tested.words(FOOTAGE) == ("True", "ConnectionTested")
+
+
+async def test_what_the_store_says_of_an_object_never_costs_the_status(house: House) -> None:
+    def fill(storage: FakeStorage) -> None:
+        storage.put("in/b.mp4", b"1", modified_at=datetime(1, 1, 1, tzinfo=UTC))
+        storage.put("in/c.mp4", b"1", modified_at=datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=2))))
+        storage.put("in/d.mp4", b"1", modified_at=datetime(9999, 12, 31, 23, tzinfo=timezone(timedelta(hours=-2))))
+
+    house.fake.apply(secret_manifest())
+    house.prepare_storage = fill
+    await house.look(FOOTAGE)
+    sample = house.status(FOOTAGE)["sample"]
+    assert [entry["path"] for entry in sample] == ["in/a.mp4", "in/b.mp4"]
+    assert sample[1]["lastModified"] == "0001-01-01T00:00:00Z"
+
+
+def test_a_test_of_many_slow_answers_ends() -> None:
+    async def look() -> float:
+        house = House()
+
+        async def crawl(**_: object) -> AccessReport:
+            await asyncio.sleep(10_000)
+            raise AssertionError("never reached")
+
+        def slow(storage: FakeStorage) -> None:
+            storage.test_access = crawl  # type: ignore[method-assign,assignment]  # a server of many slow answers
+
+        house.fake.apply(secret_manifest())
+        house.fake.apply(connector_manifest())
+        house.prepare_storage = slow
+        await house.look(FOOTAGE)
+        assert house.words(FOOTAGE) == ("False", "StorageUnavailable")
+        assert "took longer than 60 s" in house.message(FOOTAGE)
+        assert [storage.closed for storage in house.storages] == [True]
+        return asyncio.get_running_loop().time()
+
+    assert run_virtually(look()) == 60.0
 
 
 async def test_a_connector_that_goes_is_not_tested_and_says_so(tested: House) -> None:

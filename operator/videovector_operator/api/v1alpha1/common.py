@@ -21,7 +21,8 @@ Cel = dict[str, str]
 
 
 def _to_wire(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    # strftime would write the year 1, which some servers mean by "no time", with one digit: no RFC 3339.
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
 
 Timestamp = Annotated[datetime, PlainSerializer(_to_wire, return_type=str, when_used="json")]

@@ -31,7 +31,7 @@ demo-down: $(STAMP) ## Remove everything that the demo has made.
 	@$(PYTHON) -m tools.demo down
 
 .PHONY: test
-test: check-static $(STAMP) ## Every test: unit, contract, cluster, container end-to-end (ARGS=… for pytest).
+test: check-static test-programs ## Every test: unit, contract, cluster, container end-to-end (ARGS=… for pytest).
 	@status=0; \
 		$(PYTEST) -n auto --dist loadfile tests/test_repository.py tests/unit tests/contract $(ARGS) || status=1; \
 		$(PYTEST) tests/cluster tests/e2e $(ARGS) || status=1; \
@@ -88,6 +88,10 @@ requirements: ## Pin the dependencies of pyproject.toml with hashes (needs uv; n
 .PHONY: cluster-programs
 cluster-programs: ## Build kubectl, helm and the development cluster's programs into .cache/bin.
 	@python3 -m tools.devcluster build
+
+.PHONY: test-programs
+test-programs: $(STAMP) cluster-programs ## Build the test servers' programs too, before a test has to wait for one.
+	@$(PYTHON) -m tools.testservers build
 
 .PHONY: clean
 clean: ## Stop every cluster and the demo, then remove all that was built or cached.

@@ -42,14 +42,10 @@ def migrate(dsn: str) -> str | None:
 
 def _connect(dsn: str) -> object:
     import psycopg
-    from psycopg import conninfo
 
-    try:
-        conninfo.conninfo_to_dict(dsn)
-    except psycopg.ProgrammingError:  # its text may quote the password
-        raise CatalogUnavailable(
-            "The catalog's DSN cannot be read: expected postgresql://user@host:port/database."
-        ) from None
+    from videovector_operator.catalog.dsn import parse_dsn
+
+    parse_dsn(dsn)
     return psycopg.connect(dsn, connect_timeout=10)
 
 

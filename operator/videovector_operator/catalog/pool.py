@@ -16,6 +16,7 @@ from psycopg import conninfo, errors
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
+from videovector_operator.catalog.dsn import parse_dsn
 from videovector_operator.catalog.schema import MIGRATE_COMMAND
 from videovector_operator.errors import CatalogUnavailable
 
@@ -164,12 +165,7 @@ def _translated() -> Iterator[None]:
 
 
 def _complete_dsn(dsn: str) -> str:
-    try:
-        given = conninfo.conninfo_to_dict(dsn)
-    except psycopg.ProgrammingError:  # its text may quote the password
-        raise CatalogUnavailable(
-            "The catalog's DSN cannot be read: expected postgresql://user@host:port/database."
-        ) from None
+    given = parse_dsn(dsn)
     return conninfo.make_conninfo(
         dsn, **{key: value for key, value in _CONNECTION_DEFAULTS.items() if key not in given}
     )

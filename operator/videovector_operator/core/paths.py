@@ -7,12 +7,13 @@ So a key is built from segments, and a segment that anybody could take for more 
 ============================================  ===============================================================
 refused                                       because
 ============================================  ===============================================================
-empty, "." and "..", only dots or spaces      directories, to whoever resolves paths
+empty, "." and "..", only dots or spaces,     directories, to whoever resolves paths
+also of other scripts, or before ";"
 "/" at the start, "C:" at the start           absolute, on some system
 backslash, NUL, control and line separators   separators or ends of a string, on some system
 "%2e", "%252f", "%c0%ae", "%u002e"            any of the above once somebody decodes, however often
 full-width and other forms of . / % \         any of the above once somebody normalises (NFKC), or by their looks
-invisible characters of direction             a name that reads as another one
+invisible characters, also of direction       a name that reads as another one
 over 255 bytes a segment, 1,024 bytes a key   no store or file system holds it
 ============================================  ===============================================================
 
@@ -43,6 +44,13 @@ _LOOK_ALIKES = frozenset("\u2044\u2215\u2216\u2571\u2572\u29f5\u29f8\u29f9")
 """Fraction and division slashes, set minus and box-drawing diagonals: NFKC leaves them, eyes do not."""
 _JOINERS = frozenset("\u200c\u200d")
 """Invisible, but part of words in several scripts."""
+_INVISIBLE = frozenset(
+    "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0"
+    + "".join(map(chr, (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))))
+)
+"""Letters and marks that show nothing (Unicode's Default_Ignorable_Code_Point, and the empty braille pattern)."""
+_DOTS = frozenset(".\u06d4\u0701\u0702\ua4f8")
+"""The full stop, and letters and stops of other scripts that look like one; alone they make a name that reads as a directory."""
 
 
 def export_base_path(spec: ConnectorSpec) -> str:
@@ -132,7 +140,8 @@ def _find_plain_problem(segment: str) -> str | None:
     """What is wrong with a name as it stands."""
     if not segment:
         return 'which is empty; write one "/" between two names, and none at the start'
-    if set(_visible(segment)) <= {"."}:
+    # Some servers take what follows a semicolon for a parameter, and resolve what is before it.
+    if set(_visible(segment).partition(";")[0]) <= _DOTS:
         return "which stands for a directory instead of naming one; leave it out"
     if "\\" in segment:
         return 'which holds a backslash; write "/" between names'
@@ -160,12 +169,15 @@ def _find_encoded_problem(segment: str) -> str | None:
 
 
 def _visible(segment: str) -> str:
-    return "".join(char for char in segment if not char.isspace() and unicodedata.category(char) != "Cf")
+    return "".join(
+        char for char in segment if not char.isspace() and char not in _INVISIBLE and unicodedata.category(char) != "Cf"
+    )
 
 
 def _is_control(char: str) -> bool:
     category = unicodedata.category(char)
-    return category in ("Cc", "Zl", "Zp") or (category == "Cf" and char not in _JOINERS)
+    is_hidden = category == "Cf" and char not in _JOINERS
+    return is_hidden or char in _INVISIBLE or category in ("Cc", "Zl", "Zp")
 
 
 def _is_look_alike(char: str) -> bool:

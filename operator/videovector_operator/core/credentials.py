@@ -38,6 +38,7 @@ ALL_KEYS = (*S3_KEYS, *S3_OPTIONAL, GCS_KEY, *AZURE_KEYS)
 _S3_WANTED = "accessKeyId and secretAccessKey (and, optionally, sessionToken)"
 _LONGEST_BYTES = 64 * 1024
 _GCS_FIELDS = ("client_email", "private_key_id", "private_key")
+_EMAIL = re.compile(r"[^\s@]{1,128}@[^\s@]{1,128}")
 _PEM_KEY = re.compile(r"-----BEGIN (RSA )?PRIVATE KEY-----\s[A-Za-z0-9+/=\s]++-----END (RSA )?PRIVATE KEY-----")
 
 
@@ -94,6 +95,8 @@ def _parse_gcs(values: Mapping[str, bytes], secret: str) -> GcsServiceAccount:
     if absent:
         message = f"its field{'s' if len(absent) > 1 else ''} {' and '.join(absent)} {'are' if len(absent) > 1 else 'is'} missing"
         raise _invalid(secret, GCS_KEY, f"{message}: download the key file again")
+    if not _EMAIL.fullmatch(str(fields["client_email"])):
+        raise _invalid(secret, GCS_KEY, "its field client_email is not an e-mail address: download the key file again")
     private_key = str(fields["private_key"]).strip()
     if not _PEM_KEY.fullmatch(private_key):
         raise _invalid(secret, GCS_KEY, "its field private_key is not a PEM private key: download the key file again")

@@ -24,7 +24,7 @@ from videovector_operator.storage.azure_identity import (
     build_client_tokens,
 )
 from videovector_operator.storage.azure_sign import SharedKeySigner, SignedParts
-from videovector_operator.storage.endpoint_policy import EndpointPolicy, refuse_own_authority
+from videovector_operator.storage.endpoint_policy import EndpointPolicy, refuse_clear_text, refuse_own_authority
 
 
 class Authorization(NamedTuple):
@@ -160,6 +160,7 @@ def build_credentials(source: AzureSource, address: Address, policy: EndpointPol
         case AzureAccountKey(account_key=key):
             return AccountKeyCredentials(SharedKeySigner(address.account, key), key)
         case AzureSasToken(sas_token=token):
+            refuse_clear_text(address.origin, "the shared access signature")
             return SasCredentials(token)
         case AzureClientSecret() as secret:
             refuse_showing_tokens(address, policy, ambient=False)

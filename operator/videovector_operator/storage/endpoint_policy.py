@@ -10,6 +10,7 @@ import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from videovector_operator.errors import Invalid
 
@@ -41,6 +42,7 @@ _HIDING_NETWORKS = tuple(
 """Networks whose addresses hold an IPv4 address in their last 32 bits."""
 _ISATAP = (0x00005EFE, 0x02005EFE)
 """Bits 64 to 95 of an address that holds an IPv4 address behind them, RFC 5214."""
+_NEAR_SUFFIXES = (".svc", ".local", ".internal", ".localhost", ".test", ".home.arpa")
 _REMEDY = "set the endpoint to your storage server"
 
 
@@ -91,6 +93,27 @@ class EndpointPolicy:
                 f"The endpoint leads to {text}, a loopback address, which must not be used: {_REMEDY} "
                 "(whoever runs the operator can allow loopback endpoints in its settings)"
             )
+
+
+def refuse_clear_text(origin: str, what: str) -> None:
+    """Raise Invalid when ``what`` (for people), which is worth as much to whoever reads it on the way, would go out unencrypted.
+
+    ``origin`` is scheme://host[:port]. Servers inside of the cluster or its network may be asked without TLS: an emulator, or a
+    gateway behind a mesh that encrypts.
+    """
+    if origin.startswith("https:") or _is_near((urlsplit(origin).hostname or "").rstrip(".")):
+        return
+    raise Invalid(
+        f"The endpoint {origin} is not https, so {what} could be read on the way. Use https; without it only servers inside of "
+        "the cluster are asked (a private address, or a name below .svc, .local or .internal)"
+    )
+
+
+def _is_near(name: str) -> bool:
+    address = parse_ip(name)
+    if address is not None:
+        return address.is_private
+    return "." not in name or name.endswith(_NEAR_SUFFIXES)
 
 
 def refuse_own_authority(ca_bundle: str | None) -> None:

@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 
 from videovector_operator.errors import Invalid
 from videovector_operator.storage.access import probe_access
-from videovector_operator.storage.endpoint_policy import refuse_own_authority
+from videovector_operator.storage.endpoint_policy import refuse_clear_text, refuse_own_authority
 from videovector_operator.storage.exchange import Exchange, Limits
 from videovector_operator.storage.gcs_access import REMEDIES, judge_overwriting
 from videovector_operator.storage.gcs_address import Address, build_address, object_path, refuse_showing_tokens
@@ -181,6 +181,7 @@ class GcsStorage:
     def _build_credentials(self, address: Address) -> Credentials:
         account = self._source.credentials
         if account is not None:
+            refuse_clear_text(address.origin, "the tokens of the service account")
             return ServiceAccountCredentials(account)
         refuse_showing_tokens(address, self._options.endpoints)
         if address.is_google:

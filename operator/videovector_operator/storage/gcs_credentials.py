@@ -26,18 +26,19 @@ _BACKDATED = timedelta(seconds=30)
 """Google refuses tokens from the future; clocks differ by a little."""
 _REQUEST_SECONDS = 10.0
 _BAD_KEY = (
-    "The private_key of service account {email} is not an RSA private key in PEM form: "
-    "put the key file into the Secret's credentials.json again, as it was downloaded"
+    "The private_key in the Secret's credentials.json is not an RSA private key in PEM form: "
+    "put the key file there again, as it was downloaded"
 )
 _LONGEST_KEY_BITS = 4096
 """Google makes keys of 2,048."""
 _LONG_KEY = (
-    f"The private_key of service account {{email}} is longer than {_LONGEST_KEY_BITS} bits: "
-    "put a key file as Google makes it into the Secret's credentials.json"
+    f"The private_key in the Secret's credentials.json is longer than {_LONGEST_KEY_BITS} bits: "
+    "put a key file there as Google makes it"
 )
 _NO_IDENTITY = (
     "Name a Secret with credentials.json (the JSON key file of a service account) in credentialsSecretRef, "
-    "or give the pods a workload identity (serviceAccountName, and its link to a Google service account)"
+    "or give the pods a workload identity (serviceAccountName; the bucket lets that account in, or a Google service account "
+    "that it acts for)"
 )
 _CANNOT_SIGN = (
     "URLs can only be signed with a service account's key: name a Secret with credentials.json in credentialsSecretRef. "
@@ -153,12 +154,12 @@ def _build_signer(account: GcsServiceAccount) -> Signer:
                 *(2 * each.bit_length() for each in (numbers.p, numbers.q)),
             ]
             if max(lengths) > _LONGEST_KEY_BITS:
-                raise InvalidCredentials(_LONG_KEY.format(email=account.client_email))
+                raise InvalidCredentials(_LONG_KEY)
             key = numbers.private_key()
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise InvalidCredentials(_BAD_KEY.format(email=account.client_email)) from None
+        raise InvalidCredentials(_BAD_KEY) from None
     if not isinstance(key, RSAPrivateKey):
-        raise InvalidCredentials(_BAD_KEY.format(email=account.client_email))
+        raise InvalidCredentials(_BAD_KEY)
     signer: Signer = RSASigner(key, account.private_key_id)  # type: ignore[no-untyped-call]  # google-auth's
     return signer
 

@@ -133,6 +133,12 @@ BAD: dict[str, tuple[Source, Mapping[str, bytes], str, str]] = {
         INVALID,
         "its field client_email is missing",
     ),
+    "GCS: a key in the e-mail's place": (
+        GCS,
+        {"credentials.json": key_file(client_email=PEM)},
+        INVALID,
+        "its field client_email is not an e-mail address",
+    ),
     "GCS: without two fields": (
         GCS,
         {"credentials.json": key_file(client_email=" ", private_key=5)},

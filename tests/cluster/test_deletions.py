@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -117,6 +118,56 @@ def test_pods_without_their_secret_are_explained_and_go_on_when_it_is_back(begun
     begun.wait("ImportJob", "first", lambda b: _reason(b) == "Pending")
     with LocalKubelet(begun):
         begun.wait("ImportJob", "first", is_ready, 60)
+
+
+@pytest.fixture
+def bereft(begun: World) -> World:
+    """Connector and Secret were deleted together, as `kubectl delete -f` or `helm uninstall` does."""
+    for kind, name in (("Connector", "archive"), ("Secret", "creds")):
+        begun.api.delete(begun.path(kind, name))
+    body = begun.wait("ImportJob", "first", lambda b: "only if Secret 'creds' is there again by" in _message(b))
+    assert (_reason(body), condition(body, "Ready")["status"]) == ("WorkerNotStarting", "False")
+    assert condition(body, "Reconciling")["status"] == "True"
+    return begun
+
+
+def _let_pass(world: World, name: str, span: timedelta) -> None:
+    """Make the conditions of an ImportJob older."""
+    found = (world.get("ImportJob", name) or {})["status"]["conditions"]
+    older = [{**c, "lastTransitionTime": _shift(c["lastTransitionTime"], span)} for c in found]
+    path = world.path("ImportJob", name) + "/status"
+    patch = {"status": {"conditions": older}}
+    status, text = world.api.request("PATCH", path, patch, kind="application/merge-patch+json")
+    assert status == 200, text
+
+
+def _shift(moment: str, span: timedelta) -> str:
+    return (datetime.fromisoformat(moment) - span).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def test_a_run_whose_connector_and_secret_are_gone_for_minutes_ends(bereft: World) -> None:
+    with StateRecorder(bereft) as recorder:
+        assert _wait_for_event(bereft, "ImportJob", "ConnectorDeleted")["involvedObject"]["name"] == "first"
+        before = _message(bereft.get("ImportJob", "first") or {})
+        _let_pass(bereft, "first", timedelta(minutes=4))
+        body = bereft.wait("ImportJob", "first", lambda b: _message(b) != before)
+        assert "only if Secret 'creds' is there again by" in _message(body)
+        _let_pass(bereft, "first", timedelta(minutes=1))
+        body = bereft.wait("ImportJob", "first", is_stalled)
+        bereft.wait("Job", body["status"]["jobName"], lambda b: condition(b, "Failed").get("status") == "True")
+
+    assert (body["status"]["phase"], _reason(body)) == ("Failed", "ConnectorDeleted")
+    assert "Secret 'creds', which the pods mount, has not been there for 5 minutes" in _message(body)
+    assert recorder.violations() == []
+
+
+def test_a_secret_that_comes_back_in_time_lets_the_run_go_on(bereft: World, gateway) -> None:
+    _let_pass(bereft, "first", timedelta(minutes=4))
+    bereft.create_secret("creds", accessKeyId=gateway.access_key, secretAccessKey=gateway.secret_key)
+    body = bereft.wait("ImportJob", "first", lambda b: _reason(b) == "Pending")
+    assert _message(body).endswith("is gone: the run goes on with the access it began with")
+    with LocalKubelet(bereft):
+        bereft.wait("ImportJob", "first", is_ready, 60)
 
 
 def test_a_job_of_somebody_else_under_our_name_is_named_and_waited_for(catalogued: World, prefix: str) -> None:

@@ -52,14 +52,28 @@ def classify_failure(error: Exception, *, succeeded: Truth | None = None) -> Fai
             is_strange = kind is errors.Invalid and not error.code
             return Failure(conditions.stalled(reason, error.message, succeeded), None, is_strange)
     if isinstance(error, errors.ClusterError) and error.status == 403:
-        message = f"{error.message}. The operator's RBAC does not allow it: upgrade the Helm release"
-        return Failure(conditions.retrying(Reason.FORBIDDEN, message, succeeded), 0.0)
+        return Failure(conditions.retrying(Reason.FORBIDDEN, _explain_forbidden(error.message), succeeded), 0.0)
     for transient, reason in _TRANSIENT:
         if isinstance(error, transient):
             wait = min(error.retry_after, LONGEST_RETRY_AFTER_SECONDS) if isinstance(error, errors.Throttled) else 0.0
             return Failure(conditions.retrying(reason, error.message, succeeded), wait)
     message = f"internal error ({type(error).__name__}); it will be tried again, details are in the operator's log"
     return Failure(conditions.retrying(Reason.INTERNAL_ERROR, message, succeeded), 0.0)
+
+
+def _explain_forbidden(refusal: str) -> str:
+    """Add to a 403 of the API server whose refusal it is: authorizer and admission answer with the same status and reason.
+
+    The authorizer says: User "x" cannot create resource "jobs" in API group "batch" (apiserver, endpoints/handlers/responsewriters).
+    """
+    if "cannot" in refusal and "in API group" in refusal:
+        return f"{refusal}. The operator's RBAC does not allow it: upgrade the Helm release"
+    if "is being terminated" in refusal:
+        return f"{refusal}. The namespace is being deleted: nothing can be created in it any more"
+    return (
+        f"{refusal}. A quota or an admission policy of the namespace refuses it, not the operator's RBAC: ask who administers "
+        "the namespace to allow it, then it goes on by itself"
+    )
 
 
 def _word(reason: str) -> Reason:

@@ -20,6 +20,7 @@ from videovector_operator.core.conditions import Verdict, shorten
 from videovector_operator.core.import_seen import ChildJob, Observed
 from videovector_operator.core.import_start import check_stranger
 from videovector_operator.core.importjob import has_ended
+from videovector_operator.core.lost_access import LostAccess, judge_loss
 from videovector_operator.core.notices import CONNECTOR_GONE
 from videovector_operator.core.pace import describe_rate
 from videovector_operator.core.records import RunState, RunSummary
@@ -44,13 +45,20 @@ class ListsHint:
 
 
 def summarize_import(
-    job: ImportJob, observed: Observed, blocked: Verdict | None, *, hint: ListsHint, now: datetime
+    job: ImportJob,
+    observed: Observed,
+    blocked: Verdict | None,
+    *,
+    hint: ListsHint,
+    now: datetime,
+    lost: LostAccess | None = None,
 ) -> ImportJobStatus:
-    """Build the status from what is seen after the actions. ``blocked`` speaks when there is no run."""
+    """Build the status from what is seen after the actions. ``blocked`` speaks when there is no run, ``lost`` of one that waits
+    for what its pods mount."""
     run = observed.run
-    if run is None and has_ended(job):
+    if has_ended(job) and (run is None or _was_closed_again(job, run)):
         return _keep_ended(job, now)
-    verdict = judge_run(job, run, observed) if run is not None else blocked
+    verdict = judge_run(job, run, observed, lost) if run is not None else blocked
     if verdict is None:
         verdict = conditions.progressing(Reason.PENDING, "the run is about to be created", "Unknown")
     base = _base_status(job, verdict, now)
@@ -80,8 +88,14 @@ def _base_status(job: ImportJob, verdict: Verdict, now: datetime) -> ImportJobSt
     )
 
 
+def _was_closed_again(job: ImportJob, run: RunSummary) -> bool:
+    """A restored catalog had a run open that had ended, and its row was closed for that: what came of the run is in the status."""
+    return run.state is RunState.CANCELLED and job.status.phase in (Phase.COMPLETED, Phase.FAILED)
+
+
 def _keep_ended(job: ImportJob, now: datetime) -> ImportJobStatus:
-    """Status of a run that has ended and that the catalog no longer knows (its Index was deleted): it stays as it was."""
+    """Status of a run that has ended and of which the catalog no longer knows how (its Index was deleted, it was restored from
+    an older state): it stays as it was."""
     old = job.status
     verdict = _verdict_of(old)
     generation = job.metadata.generation
@@ -206,7 +220,7 @@ def _eta(run: RunSummary, done: int, rate: float | None) -> datetime | None:
     return (run.updated_at + timedelta(seconds=seconds)).replace(microsecond=0)
 
 
-def judge_run(job: ImportJob, run: RunSummary, observed: Observed) -> Verdict:
+def judge_run(job: ImportJob, run: RunSummary, observed: Observed, lost: LostAccess | None = None) -> Verdict:
     """Say what the state of the run means for the ImportJob."""
     match run.state:
         case RunState.COMPLETED:
@@ -217,6 +231,8 @@ def judge_run(job: ImportJob, run: RunSummary, observed: Observed) -> Verdict:
         case RunState.FAILED:
             reason = Reason(run.reason) if run.reason in set(Reason) else Reason.WORKER_FAILED
             return conditions.stalled(reason, run.message or _counts(run), "False")
+        case _ if lost is not None:
+            return judge_loss(job, observed, lost)
         case _:
             verdict = _judge_open(job, run, observed)
             if observed.connector is not None:

@@ -16,6 +16,7 @@ from videovector_operator.core.conditions import Verdict
 from videovector_operator.core.connection import location_of
 from videovector_operator.core.import_seen import ChildJob, Observed
 from videovector_operator.core.import_start import check_start
+from videovector_operator.core.lost_access import LostAccess, describe_ending
 from videovector_operator.core.paths import export_prefix
 from videovector_operator.core.records import RunSpec, RunState, RunSummary
 from videovector_operator.core.sources import build_source, source_to_json
@@ -93,8 +94,8 @@ class Decision:
     blocked: Verdict | None = None
 
 
-def decide_import(job: ImportJob, observed: Observed) -> Decision:
-    """Decide the next actions.
+def decide_import(job: ImportJob, observed: Observed, lost: LostAccess | None = None) -> Decision:
+    """Decide the next actions. ``lost`` = its Connector goes, and its pods wait for what they mount (`lost_access`).
 
     ======================================  ====================================================
     seen                                    do
@@ -109,6 +110,7 @@ def decide_import(job: ImportJob, observed: Observed) -> Decision:
     running, cancel                         pass it on to the workers
     running, Job failed                     end the run as failed (cancelled, if that was asked)
     running, no Job, no Connector           end the run as failed: no Job can be made
+    running, no Connector, no access        wait for it a while, then end the run as failed
     running, no Job                         create the Job again
     running, Connector's limit is another   pass it on to the workers
     ======================================  ====================================================
@@ -118,7 +120,7 @@ def decide_import(job: ImportJob, observed: Observed) -> Decision:
         return Decision(_decide_over(job, observed.child, run))
     if run is None:
         return _decide_start(job, observed)
-    return Decision(_decide_running(job, observed, run))
+    return Decision(_decide_running(job, observed, run, lost))
 
 
 def has_ended(job: ImportJob) -> bool:
@@ -151,7 +153,7 @@ def _decide_over(job: ImportJob, child: ChildJob | None, run: RunSummary | None)
     return _tidy_child(job, child, suspend=False)
 
 
-def _decide_running(job: ImportJob, observed: Observed, run: RunSummary) -> tuple[Action, ...]:
+def _decide_running(job: ImportJob, observed: Observed, run: RunSummary, lost: LostAccess | None) -> tuple[Action, ...]:
     actions: list[Action] = [*_decide_limit(observed, run)]
     wants_cancel = job.spec.cancel or run.cancel_requested
     if job.spec.cancel and not run.cancel_requested:
@@ -164,6 +166,8 @@ def _decide_running(job: ImportJob, observed: Observed, run: RunSummary) -> tupl
         actions.append(EndRun(RunState.CANCELLED, Reason.CANCELLED, _CANCELLED))
     elif child is None:
         actions.extend(_decide_without_child(job, observed))
+    elif lost is not None and lost.is_over:
+        actions.append(EndRun(RunState.FAILED, Reason.CONNECTOR_DELETED, describe_ending(job, observed, lost)))
     else:
         # A cancelled run must go on to its end, paused or not.
         actions.extend(_tidy_child(job, child, suspend=job.is_paused and not wants_cancel))

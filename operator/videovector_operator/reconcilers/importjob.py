@@ -13,6 +13,7 @@ from videovector_operator.api.v1alpha1.index import Index
 from videovector_operator.api.v1alpha1.reasons import Reason
 from videovector_operator.catalog.port import OperatorCatalog
 from videovector_operator.cluster.cache import CachedCluster
+from videovector_operator.cluster.port import Json
 from videovector_operator.core import names
 from videovector_operator.core.conditions import Verdict
 from videovector_operator.core.import_seen import Observed
@@ -32,14 +33,17 @@ from videovector_operator.core.importjob import (
     has_ended,
 )
 from videovector_operator.core.keys import ObjectKey
+from videovector_operator.core.lost_access import LostAccess, assess_loss, depends_on_mounts
 from videovector_operator.core.notices import Notice
-from videovector_operator.core.records import RunState
+from videovector_operator.core.pod_access import mounted_objects
+from videovector_operator.core.records import OpenRun, RunState
 from videovector_operator.core.turns import Place
 from videovector_operator.errors import ExternalError
+from videovector_operator.reconcilers import run_entries
 from videovector_operator.reconcilers.outcome import Clock, Outcome
 from videovector_operator.reconcilers.run_entries import Stand
 from videovector_operator.reconcilers.run_queues import WOKEN, RunQueues
-from videovector_operator.reconcilers.worker_job import WorkerJobs
+from videovector_operator.reconcilers.worker_job import WorkerJobs, child_key
 
 _ROUNDS = 2
 """What ended in the first round may leave something to tidy up in the second."""
@@ -55,6 +59,10 @@ _IN_LINE = {
 }
 """Whoever waits for the Connector and nothing else keeps the place in its queue: all others of it wait too."""
 _ORPHANED = "its ImportJob was deleted; what was imported stays"
+_REOPENED = (
+    "its ImportJob had ended as {phase}, and the catalog had the run open again: it was restored from an older state. "
+    "What the catalog holds stays; a new ImportJob imports the rest"
+)
 
 
 @dataclass(slots=True)
@@ -63,6 +71,7 @@ class _Look:
 
     observed: Observed = field(default_factory=lambda: Observed(None, None, None, None))
     blocked: Verdict | None = None
+    lost: LostAccess | None = None
     is_admitted: bool = False
     notices: list[Notice] = field(default_factory=list)
 
@@ -97,19 +106,20 @@ class ImportJobReconciler:
             raise
         # Only now may the next one begin: Jobs are made in the order of the queue.
         self.queues.settle(_key(job), _stand(job, look))
-        status = summarize_import(job, look.observed, look.blocked, hint=self.hint, now=self.clock())
+        status = summarize_import(job, look.observed, look.blocked, hint=self.hint, now=self.clock(), lost=look.lost)
         return Outcome(status, self._requeue_after(job, look), tuple(look.notices))
 
     async def _advance(self, job: ImportJob, look: _Look) -> None:
         look.observed = await self._observe(job)
-        decision = decide_import(job, look.observed)
+        look.lost = await self._observe_loss(job, look.observed)
+        decision = decide_import(job, look.observed, look.lost)
         for _ in range(_ROUNDS):
             if not decision.actions:
                 break
             look.is_admitted = look.observed.run is not None
             await self._act(job, decision.actions, look)
             look.observed = await self._observe_progress(job, look.observed)
-            decision = decide_import(job, look.observed)
+            decision = decide_import(job, look.observed, look.lost)
         look.blocked = decision.blocked
 
     async def _cancel_deleted(self, job: ImportJob) -> Outcome:
@@ -149,6 +159,17 @@ class ImportJobReconciler:
             child = dataclasses.replace(child, trouble=await self.workers.observe_trouble(job))
         place = dataclasses.replace(self.queues.place_of(_key(job)), is_refused=observed.place.is_refused)
         return dataclasses.replace(observed, child=child, stranger=stranger, run=run, place=place)
+
+    async def _observe_loss(self, job: ImportJob, observed: Observed) -> LostAccess | None:
+        """Look for what the pods mount, if the run has nothing else left. The API itself is asked: the run may end for it."""
+        if not depends_on_mounts(job, observed):
+            return None
+        body = await self.cluster.get(child_key(job)) or {}
+        pod = (body.get("spec") or {}).get("template", {}).get("spec") or {}
+        for kind, name in mounted_objects(pod):
+            if await self.cluster.get_live(ObjectKey(kind, job.metadata.namespace, name)) is None:
+                return assess_loss(job, f"{kind} {name!r}", self.clock())
+        return None
 
     async def _act(self, job: ImportJob, actions: Sequence[Action], look: _Look) -> None:
         for action in actions:
@@ -213,20 +234,31 @@ class ImportJobReconciler:
         return await self.catalog.admit_run(action.spec, action.max_concurrent_runs, unfinished=unfinished)
 
     async def _end_orphans(self, connector_id: str) -> bool:
-        """End runs whose ImportJobs were deleted while no operator saw it: they would take up room for ever."""
+        """End runs that nobody will end: their ImportJobs were deleted while no operator saw it, or have ended long ago. They
+        would take up room for ever."""
         ended = False
         for run in await self.catalog.open_runs(connector_id):
             key = ObjectKey("ImportJob", run.namespace, run.name)
             if not run.is_quiet or self.queues.knows(key, run.run_id):
                 continue
-            body = await self.cluster.get_live(key)
-            if body is None or names.import_run_id(body["metadata"]["uid"]) != run.run_id:
-                ended |= await self.catalog.end_run(run.run_id, RunState.CANCELLED, Reason.CANCELLED, _ORPHANED)
+            if why := _find_abandoned(run, await self.cluster.get_live(key)):
+                ended |= await self.catalog.end_run(run.run_id, RunState.CANCELLED, Reason.CANCELLED, why)
         return ended
 
 
 def _key(job: ImportJob) -> ObjectKey:
     return ObjectKey("ImportJob", job.metadata.namespace, job.metadata.name)
+
+
+def _find_abandoned(run: OpenRun, body: Json | None) -> str:
+    """Why nobody will end an open run that is quiet, from what the API says of its ImportJob; "" = somebody will.
+
+    A status says that a run has ended after its row has: only a restored catalog can have it open again. One that another
+    operator has just admitted is not quiet yet, and its ImportJob's status does not say that it has ended.
+    """
+    if body is None or names.import_run_id(body["metadata"]["uid"]) != run.run_id:
+        return _ORPHANED
+    return _REOPENED.format(phase=body["status"]["phase"]) if run_entries.has_ended(body) else ""
 
 
 def _stand(job: ImportJob, look: _Look) -> Stand | None:

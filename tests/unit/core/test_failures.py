@@ -56,6 +56,46 @@ def test_what_an_error_asks_for(name: str) -> None:
     assert (failure.verdict.state, failure.verdict.reason, failure.retry_after) == (state, reason, retry_after)
 
 
+FORBIDDEN = {
+    "the authorizer, of a namespace": (
+        'jobs.batch is forbidden: User "system:serviceaccount:vv:operator" cannot create resource "jobs" in API group "batch" '
+        'in the namespace "media"',
+        "The operator's RBAC does not allow it: upgrade the Helm release",
+    ),
+    "the authorizer, of the core group": (
+        'secrets "keys" is forbidden: User "x" cannot get resource "secrets" in API group "" in the namespace "media"',
+        "The operator's RBAC does not allow it: upgrade the Helm release",
+    ),
+    "a quota": (
+        'jobs.batch "vv-import-x-1" is forbidden: exceeded quota: few, requested: count/jobs.batch=1, used: '
+        "count/jobs.batch=5, limited: count/jobs.batch=5",
+        "A quota or an admission policy of the namespace refuses it",
+    ),
+    "a webhook": (
+        'admission webhook "images.example.com" denied the request: images of this registry cannot be used',
+        "A quota or an admission policy of the namespace refuses it",
+    ),
+    "pod security": (
+        'pods "p" is forbidden: violates PodSecurity "restricted:latest": runAsNonRoot != true',
+        "A quota or an admission policy of the namespace refuses it",
+    ),
+    "a namespace that goes": (
+        'jobs.batch "vv-import-x-1" is forbidden: unable to create new content in namespace media because it is being terminated',
+        "The namespace is being deleted",
+    ),
+}
+
+
+@pytest.mark.parametrize("who", FORBIDDEN)
+def test_a_refusal_of_the_api_server_is_put_down_to_who_refuses(who: str) -> None:
+    words, hint = FORBIDDEN[who]
+    failure = classify_failure(errors.ClusterError(words, 403, "Forbidden"))
+    assert failure.verdict.message.startswith(f"{words}. {hint}")
+    assert ("RBAC does not allow" in failure.verdict.message) == ("RBAC does not allow" in hint)
+    assert (failure.verdict.state, failure.verdict.reason) == (State.RETRYING, Reason.FORBIDDEN)
+    assert failure.retry_after == 0.0
+
+
 def test_every_class_of_the_tree_is_in_the_table() -> None:
     classes = {c for _, c in inspect.getmembers(errors, inspect.isclass) if issubclass(c, errors.VideoVectorError)}
     assert classes <= {type(error) for error, *_ in CASES.values()}
@@ -63,8 +103,9 @@ def test_every_class_of_the_tree_is_in_the_table() -> None:
 
 def test_messages_of_our_errors_reach_the_user() -> None:
     assert classify_failure(errors.Unavailable("storage is down")).verdict.message == "storage is down"
-    forbidden = classify_failure(errors.ClusterError("jobs is forbidden", 403)).verdict.message
-    assert forbidden.startswith("jobs is forbidden. ")
+    refusal = 'jobs is forbidden: User "x" cannot list resource "jobs" in API group "batch" at the cluster scope'
+    forbidden = classify_failure(errors.ClusterError(refusal, 403)).verdict.message
+    assert forbidden.startswith(f"{refusal}. ")
     assert "RBAC" in forbidden
 
 

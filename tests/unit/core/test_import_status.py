@@ -325,6 +325,25 @@ def test_or_words_made_from_its_phase_when_a_failed_look_spoke_last(state: RunSt
     assert words_of(summarize(None, job))[1:] == (reason, "the run has ended; the catalog knows it no more")
 
 
+REOPENED = [(RunState.COMPLETED, "True"), (RunState.FAILED, "False")]
+
+
+@pytest.mark.parametrize(("state", "succeeded"), REOPENED)
+def test_a_row_that_a_restored_catalog_had_open_takes_nothing_back(state: RunState, succeeded: str) -> None:
+    job = make_import(status=ENDED[state], generation=2)
+    closed = open_run(RunState.CANCELLED, reason="Cancelled", message="it was restored from an older state")
+    status = summarize(closed, job)
+    assert words_of(status) == words_of(ImportJobStatus.model_validate(ENDED[state]))
+    assert {c.type: c.status for c in status.conditions}["Succeeded"] == succeeded
+    assert status.observed_generation == 2
+
+
+def test_a_status_that_called_a_run_cancelled_is_corrected_by_its_row() -> None:
+    """It was written while the operator looked into another catalog."""
+    job = make_import(status=ENDED[RunState.CANCELLED], generation=2)
+    assert words_of(summarize(open_run(RunState.COMPLETED), job))[:2] == ("Completed", "Completed")
+
+
 @given(
     total=st.integers(0, 10**12),
     imported=st.integers(0, 10**12),

@@ -24,9 +24,11 @@ from videovector_operator.core.importjob import (
     LimitRequests,
     PatchChild,
     RequestCancel,
+    StopChild,
     build_run_spec,
     decide_import,
 )
+from videovector_operator.core.lost_access import LostAccess
 from videovector_operator.core.records import RequestRate, RunCounters, RunState
 
 Json = dict[str, Any]
@@ -282,6 +284,67 @@ def test_a_run_that_is_open(name: str) -> None:
     assert decide_import(job, observed) == Decision(expected)
 
 
+STUCK = replace(CHILD, ready=0, trouble="Secret 'keys', which the pods mount, is not there; create it again")
+GOING = make_connector(status=ready_status(), meta={"deletionTimestamp": "2026-05-01T00:00:00Z"})
+WAITING = LostAccess("Secret 'keys'", NOW, is_over=False)
+GIVEN_UP = LostAccess("Secret 'keys'", NOW, is_over=True)
+
+
+def without_access(fate: str) -> EndRun:
+    message = (
+        f"Connector 'footage' {fate}, and Secret 'keys', which the pods mount, has not been there for 5 minutes: no worker can "
+        "start. What was imported stays; create both, then a new ImportJob for the rest"
+    )
+    return EndRun(RunState.FAILED, Reason.CONNECTOR_DELETED, message)
+
+
+LOST_ACCESS: dict[str, tuple[ImportJob, Observed, LostAccess, tuple[Action, ...]]] = {
+    "it may come back: wait": (make_import(), seen(run=make_run(), child=STUCK, connector=None), WAITING, ()),
+    "it may come back, and the Job gets its ttl meanwhile": (
+        make_import(ttlSecondsAfterFinished=60),
+        seen(run=make_run(), child=STUCK, connector=None),
+        WAITING,
+        (PatchChild(suspend=False, ttl_seconds=60),),
+    ),
+    "it does not come back: end it": (
+        make_import(),
+        seen(run=make_run(), child=STUCK, connector=None),
+        GIVEN_UP,
+        (without_access("is gone"),),
+    ),
+    "no worker ever began: end it too": (
+        make_import(),
+        seen(run=make_run(RunState.PENDING), child=STUCK, connector=None),
+        GIVEN_UP,
+        (without_access("is gone"),),
+    ),
+    "its Connector is held by somebody: end it too": (
+        make_import(),
+        seen(run=make_run(), child=STUCK, connector=GOING),
+        GIVEN_UP,
+        (without_access("is being deleted"),),
+    ),
+    "it is cancelled: end it as cancelled": (
+        make_import(cancel=True),
+        seen(run=CANCELLING, child=STUCK, connector=None),
+        GIVEN_UP,
+        (CANCELLED,),
+    ),
+    "it has ended: end its Job": (
+        make_import(),
+        seen(run=make_run(RunState.FAILED), child=STUCK, connector=None),
+        GIVEN_UP,
+        (StopChild(),),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LOST_ACCESS)
+def test_a_run_that_has_lost_its_access(name: str) -> None:
+    job, observed, lost, expected = LOST_ACCESS[name]
+    assert decide_import(job, observed, lost) == Decision(expected)
+
+
 def ending_of(job: ImportJob, **changes: Any) -> EndRun:
     (action,) = decide_import(job, seen(**changes)).actions
     assert isinstance(action, EndRun)
@@ -416,16 +479,16 @@ jobs = st.builds(
 
 
 @settings(max_examples=300)
-@given(jobs, observations)
-def test_laws_of_every_look_at_an_import(job: ImportJob, observed: Observed) -> None:
-    decision = decide_import(job, observed)
+@given(jobs, observations, st.sampled_from([None, WAITING, GIVEN_UP]))
+def test_laws_of_every_look_at_an_import(job: ImportJob, observed: Observed, lost: LostAccess | None) -> None:
+    decision = decide_import(job, observed, lost)
     starts = any(isinstance(action, AdmitRun | EnsureChild | RequestCancel | EndRun) for action in decision.actions)
     has_ended = observed.run.state.is_terminal if observed.run is not None else job.status.phase in PHASES.values()
     assert not (has_ended and starts), "a run that has ended was touched again"
     assert not (decision.blocked and decision.actions), "blocked, and yet it acts"
     if job.spec.cancel:
         assert not any(isinstance(action, AdmitRun) for action in decision.actions), "a cancelled run began"
-    status = summarize_import(job, observed, decision.blocked, hint=ListsHint("list {run}"), now=NOW)
+    status = summarize_import(job, observed, decision.blocked, hint=ListsHint("list {run}"), now=NOW, lost=lost)
     published = {
         "metadata": {"generation": job.metadata.generation},
         "status": status.model_dump(mode="json", by_alias=True),

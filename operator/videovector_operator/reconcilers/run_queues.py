@@ -47,11 +47,16 @@ class _Queue:
     """Runs whose batch/v1 Jobs are not over."""
     queued: int = 0
     has_moved: bool = False
-    told: tuple[int, int] = (0, 0)
+    told: tuple[int, ...] = (0, 0, 0)
 
     @property
     def counts(self) -> tuple[int, int]:
         return len(self.running.keys() | self.unfinished), self.queued
+
+    @property
+    def shown(self) -> tuple[int, ...]:
+        """What the Connector's status shows: the counts, and by its length the list of who is at work."""
+        return *self.counts, len(self.running)
 
     def enter(self, entry: Entry) -> None:
         if entry.stand.is_in_line:
@@ -255,8 +260,8 @@ class RunQueues:
     def _tell(self, line: Line) -> None:
         """Have the Connector's counts written when they have changed, and forget a queue that nobody uses."""
         queue = self._queues[line]
-        if queue.counts != queue.told:
-            queue.told = queue.counts
+        if queue.shown != queue.told:
+            queue.told = queue.shown
             self.recount(ObjectKey("Connector", *line))
         if not (queue.keys or queue.unfinished):
             del self._queues[line]

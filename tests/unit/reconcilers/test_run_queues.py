@@ -267,8 +267,9 @@ def test_counts_are_told_when_they_change_and_only_then(desk: Desk) -> None:
     desk.job("a")
     assert desk.recounts == ["footage"] * 2
     desk.queues.hear(key("a"), None)
+    assert desk.recounts == ["footage"] * 3, "nobody is at work, although the Job is not over: a Connector that goes says so"
     desk.queues.hear(ObjectKey("Job", "media", "job-a"), None)
-    assert desk.recounts == ["footage"] * 3
+    assert desk.recounts == ["footage"] * 4
 
 
 def test_its_index_has_come_so_it_is_asked_before_others_begin(desk: Desk) -> None:
@@ -381,4 +382,4 @@ def test_whatever_happens_the_queues_are_what_a_plain_count_gives(desk: Desk, se
             assert queue.running == {entry.run_id: entry.key.name for entry in own if entry.stand is Stand.RUNNING}
             assert queue.queued == sum(entry.stand is Stand.QUEUED for entry in own)
             assert queue.unfinished == {run_id for at, run_id in queues._jobs.values() if at == line}
-            assert queue.told == queue.counts
+            assert queue.told == (*queue.counts, len(queue.running))

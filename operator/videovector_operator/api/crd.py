@@ -1,7 +1,8 @@
 """Models → CustomResourceDefinitions: the only author of ``crds/*.yaml``. Pure.
 
 pydantic's JSON schema is turned into a structural schema (no $ref, no anyOf with null, no titles, no additionalProperties),
-with CEL rules, list types and defaults where the models ask for them.
+with CEL rules, list types and defaults where the models ask for them. A pattern is refused: its refusal would print the value,
+which may be a secret, and say no fix.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from videovector_operator.api.kinds import Column, KindInfo
+from videovector_operator.api.v1alpha1.cel import BLOCK_RULES
 from videovector_operator.api.v1alpha1.common import API_GROUP, API_VERSION
 
 Schema = dict[str, Any]
@@ -90,8 +92,14 @@ def build_schema(info: KindInfo) -> Schema:
 
 
 def to_structural(schema: Schema, definitions: Mapping[str, Schema]) -> Schema:
-    """Turn one node of a JSON schema into a structural one: references inlined, Optional unwrapped."""
+    """Turn one node of a JSON schema into a structural one: references inlined, Optional unwrapped.
+
+    Raises ValueError for what has no structural schema, and for a pattern.
+    """
     node = _unwrap(schema, definitions)
+    if "pattern" in node:
+        msg = f"a pattern's refusal prints the value and says no fix, give the field a cel.Text instead: {node['pattern']}"
+        raise ValueError(msg)
     result: Schema = {key: value for key, value in node.items() if key not in _DROPPED}
     if "const" in node:
         result["enum"] = [node["const"]]
@@ -99,11 +107,19 @@ def to_structural(schema: Schema, definitions: Mapping[str, Schema]) -> Schema:
         result["description"] = " ".join(str(result["description"]).split())
     if "properties" in result:
         result["properties"] = {name: to_structural(child, definitions) for name, child in result["properties"].items()}
+        _lift_rules(result)
     if "items" in result:
         result["items"] = _without_defaults(to_structural(result["items"], definitions))
     if result.get("default", ...) is None:
         del result["default"]
     return _tidy(result)
+
+
+def _lift_rules(block: Schema) -> None:
+    """Put the rules that fields bring for their block where they belong."""
+    lifted = [rule for child in block["properties"].values() for rule in child.pop(BLOCK_RULES, ())]
+    if lifted:
+        block["x-kubernetes-validations"] = [*block.get("x-kubernetes-validations", ()), *lifted]
 
 
 def _unwrap(schema: Schema, definitions: Mapping[str, Schema]) -> Schema:

@@ -7,6 +7,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from pydantic import ValidationError
+
 from videovector_operator.api.v1alpha1.connector import Connector
 from videovector_operator.api.v1alpha1.importjob import ImportJob
 from videovector_operator.api.v1alpha1.index import Index
@@ -38,7 +40,7 @@ from videovector_operator.core.notices import Notice
 from videovector_operator.core.pod_access import mounted_objects
 from videovector_operator.core.records import OpenRun, RunState
 from videovector_operator.core.turns import Place
-from videovector_operator.errors import ExternalError
+from videovector_operator.errors import ExternalError, Waiting
 from videovector_operator.reconcilers import run_entries
 from videovector_operator.reconcilers.outcome import Clock, Outcome
 from videovector_operator.reconcilers.run_entries import Stand
@@ -136,7 +138,7 @@ class ImportJobReconciler:
         connector = await self.cluster.get(ObjectKey("Connector", namespace, job.spec.connector_ref.name))
         index = await self.cluster.get(ObjectKey("Index", namespace, job.spec.index_ref.name))
         observed = Observed(
-            connector=Connector.model_validate(connector) if connector is not None else None,
+            connector=_read_connector(connector) if connector is not None else None,
             index=Index.model_validate(index) if index is not None else None,
             child=None,
             run=None,
@@ -244,6 +246,15 @@ class ImportJobReconciler:
             if why := _find_abandoned(run, await self.cluster.get_live(key)):
                 ended |= await self.catalog.end_run(run.run_id, RunState.CANCELLED, Reason.CANCELLED, why)
         return ended
+
+
+def _read_connector(body: Json) -> Connector:
+    """Raises Waiting for one that an older CRD let in: its own status says which field is wrong."""
+    try:
+        return Connector.model_validate(body)
+    except ValidationError:
+        message = f"Connector {body['metadata']['name']!r} cannot be read: its own conditions say which field is wrong; correct it"
+        raise Waiting(Reason.CONNECTOR_NOT_READY, message) from None
 
 
 def _key(job: ImportJob) -> ObjectKey:

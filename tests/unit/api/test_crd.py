@@ -11,6 +11,7 @@ import yaml
 from videovector_operator.api.crd import build_crd, build_schema, to_structural
 from videovector_operator.api.crd_files import render_crds, write_crds
 from videovector_operator.api.kinds import KINDS, Column, KindInfo
+from videovector_operator.api.v1alpha1.cel import BLOCK_RULES
 from videovector_operator.api.v1alpha1.reasons import Phase
 
 Json = dict[str, Any]
@@ -122,6 +123,40 @@ def test_every_rule_has_a_message_that_names_what_to_do(info: KindInfo) -> None:
         for rule in node.get("x-kubernetes-validations", ()):
             assert len(rule["message"]) > 20, path
             assert rule["message"] != rule["rule"], path
+
+
+@each_kind
+def test_no_refusal_of_a_spec_prints_the_value(info: KindInfo) -> None:
+    """The value may be a secret. The API server prints what a pattern refuses, and a rule that gives no other reason."""
+    for path, node in fields_of(info):
+        if path.startswith(".spec"):
+            assert "pattern" not in node, path
+            for rule in node.get("x-kubernetes-validations", ()):
+                assert rule["reason"] in ("FieldValueForbidden", "FieldValueRequired"), path
+
+
+@each_kind
+def test_every_rule_names_its_field(info: KindInfo) -> None:
+    nodes = dict(fields_of(info))
+    for path, node in nodes.items():
+        for rule in node.get("x-kubernetes-validations", ()):
+            named = path + rule.get("fieldPath", "")
+            assert named in nodes, rule
+            assert named.removeprefix(".spec").lstrip(".") in rule["message"], rule
+
+
+def test_a_pattern_is_refused_because_its_refusal_prints_the_value() -> None:
+    with pytest.raises(ValueError, match="prints the value"):
+        to_structural({"type": "string", "pattern": "^a$"}, {})
+
+
+def test_rules_that_a_field_brings_stand_on_its_block_behind_the_blocks_own() -> None:
+    own, brought = {"rule": "own"}, {"rule": "brought"}
+    child = {"type": "string", BLOCK_RULES: [brought]}
+    node = {"type": "object", "properties": {"a": child}, "x-kubernetes-validations": [own]}
+    found = to_structural(node, {})
+    assert found["x-kubernetes-validations"] == [own, brought]
+    assert found["properties"] == {"a": {"type": "string"}}
 
 
 @each_kind

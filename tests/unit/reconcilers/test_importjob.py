@@ -581,3 +581,18 @@ def die_when_killed(house: ImportHouse) -> None:
             return await look(key)
 
     house.look = look_or_die  # type: ignore[method-assign]  # the test's own double
+
+
+async def test_a_connector_that_an_older_crd_let_in_is_waited_for(house: ImportHouse) -> None:
+    house.apply_all()
+    endpoint = "https://storage.example.com?sv=1&sig=c2VjcmV0"
+    house.fake.edit(FOOTAGE, {"spec": {"s3": {"endpoint": endpoint}}})
+    await house.look(FOOTAGE)
+    await house.look(FIRST)
+    assert house.words(FOOTAGE) == ("False", "InvalidSpec")
+    assert house.words(FIRST) == ("Unknown", "ConnectorNotReady")
+    assert "Connector 'footage' cannot be read" in house.message(FIRST)
+    assert "c2VjcmV0" not in str(house.statuses)
+    house.fake.edit(FOOTAGE, {"spec": {"s3": {"endpoint": None}}})
+    await house.settle()
+    assert house.words(FIRST) == ("Unknown", "Pending")

@@ -7,7 +7,7 @@ Nothing of one kind alone may enter, and nothing that does I/O.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 from pydantic.alias_generators import to_camel
@@ -17,8 +17,6 @@ API_VERSION = "v1alpha1"
 MAX_LIST = 50
 """Entries of a list in a status; the exact count stands beside it, the full list in the catalog."""
 
-Cel = dict[str, str]
-
 
 def _to_wire(moment: datetime) -> str:
     # strftime would write the year 1, which some servers mean by "no time", with one digit: no RFC 3339.
@@ -27,17 +25,6 @@ def _to_wire(moment: datetime) -> str:
 
 Timestamp = Annotated[datetime, PlainSerializer(_to_wire, return_type=str, when_used="json")]
 """Aware UTC time; RFC 3339 with whole seconds on the wire."""
-
-Duration = Annotated[
-    str,
-    Field(max_length=32, pattern=r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$"),
-]
-"""A Go duration ("10m", "1h30m"). Kept as the user wrote it."""
-
-
-def rules(*pairs: tuple[str, str]) -> dict[str, Any]:
-    """Make a ``json_schema_extra`` that holds CEL rules: (rule, message) pairs."""
-    return {"x-kubernetes-validations": [{"rule": rule, "message": message} for rule, message in pairs]}
 
 
 class ApiModel(BaseModel):
@@ -49,6 +36,8 @@ class ApiModel(BaseModel):
         frozen=True,
         extra="ignore",
         use_attribute_docstrings=True,
+        # What does not fit may be a secret that an older CRD let in; errors are logged.
+        hide_input_in_errors=True,
     )
 
 

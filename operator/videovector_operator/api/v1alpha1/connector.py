@@ -6,40 +6,38 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from videovector_operator.api.v1alpha1.common import (
-    ApiModel,
-    Duration,
-    LocalReference,
-    Resource,
-    Status,
-    Timestamp,
-    rules,
+from videovector_operator.api.v1alpha1.cel import Rule, rules
+from videovector_operator.api.v1alpha1.common import ApiModel, LocalReference, Resource, Status, Timestamp
+from videovector_operator.api.v1alpha1.connector_texts import (
+    DURATION,
+    AzureAccount,
+    AzureClient,
+    AzureContainer,
+    AzureEndpoint,
+    AzureTenant,
+    CABundleKey,
+    GcsBucket,
+    GcsEndpoint,
+    GcsProject,
+    S3Bucket,
+    S3Endpoint,
+    S3Region,
+    ServiceAccountName,
+    ValidationInterval,
 )
 
 Scope = Literal["import", "export"]
 ImportMode = Literal["all", "new_only"]
 
 
-Endpoint = Annotated[str | None, Field(max_length=512, pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$")]
-
-
-def _no_credentials(block: str) -> tuple[str, str]:
-    return (
-        "!has(self.endpoint) || !self.endpoint.contains('@')",
-        f"{block}.endpoint must not hold credentials; put them into a Secret and name it in spec.credentialsSecretRef",
-    )
-
-
 class S3Block(ApiModel):
     """An Amazon S3 bucket, or one on an S3-compatible server."""
 
-    model_config = ConfigDict(json_schema_extra=rules(_no_credentials("s3")))
-
-    bucket: Annotated[str, Field(min_length=3, max_length=63, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*[A-Za-z0-9]$")]
+    bucket: S3Bucket
     """Bucket name, without "s3://"."""
-    region: Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9-]+$")]
+    region: S3Region
     """AWS region of the bucket, for instance eu-central-1. S3-compatible servers usually take us-east-1."""
-    endpoint: Endpoint = None
+    endpoint: S3Endpoint | None = None
     """URL of an S3-compatible server, for instance https://minio.example.com:9000. Absent = Amazon S3."""
     force_path_style: bool = False
     """Address the bucket as endpoint/bucket instead of bucket.endpoint. Most S3-compatible servers need true."""
@@ -48,35 +46,27 @@ class S3Block(ApiModel):
 class GcsBlock(ApiModel):
     """A Google Cloud Storage bucket."""
 
-    model_config = ConfigDict(json_schema_extra=rules(_no_credentials("gcs")))
-
-    bucket: Annotated[str, Field(min_length=3, max_length=222, pattern=r"^[a-z0-9][a-z0-9._-]*[a-z0-9]$")]
+    bucket: GcsBucket
     """Bucket name, without "gs://"."""
-    project_id: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[a-z0-9][a-z0-9.:-]*[a-z0-9]$")]
+    project_id: GcsProject
     """Google Cloud project of the bucket."""
-    endpoint: Endpoint = None
+    endpoint: GcsEndpoint | None = None
     """URL of another server that speaks the Cloud Storage JSON API, or of a private endpoint. Absent = Google's own."""
 
 
 class AzureBlock(ApiModel):
     """A container of Azure Blob Storage."""
 
-    model_config = ConfigDict(json_schema_extra=rules(_no_credentials("azure")))
-
-    storage_account: Annotated[str, Field(min_length=3, max_length=24, pattern=r"^[a-z0-9]+$")]
+    storage_account: AzureAccount
     """Name of the storage account."""
-    container: Annotated[str, Field(min_length=3, max_length=63, pattern=r"^(\$root|\$web|[a-z0-9](-?[a-z0-9])*)$")]
+    container: AzureContainer
     """Name of the container."""
-    endpoint: Endpoint = None
+    endpoint: AzureEndpoint | None = None
     """URL of the account's blob service, for sovereign clouds, private endpoints and emulators.
     Absent = https://ACCOUNT.blob.core.windows.net."""
-    tenant_id: Annotated[
-        str | None, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$")
-    ] = None
+    tenant_id: AzureTenant | None = None
     """Entra ID tenant of the application whose clientSecret is in the Secret."""
-    client_id: Annotated[
-        str | None, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?$")
-    ] = None
+    client_id: AzureClient | None = None
     """Application (client) id: the one whose clientSecret is in the Secret, or the workload identity to use."""
 
 
@@ -87,8 +77,17 @@ class CABundleReference(ApiModel):
     """Kind of the object."""
     name: Annotated[str, Field(min_length=1, max_length=253)]
     """Name of the object."""
-    key: Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9._-]+$")] = "ca.crt"
+    key: CABundleKey = "ca.crt"
     """Key that holds the PEM certificates."""
+
+
+def _needs_block(provider: str, fields: str) -> Rule:
+    return Rule(
+        f"self.provider != '{provider}' || has(self.{provider})",
+        f"spec.provider is {provider}, so spec.{provider} {{{fields}}} must be set",
+        provider,
+        "FieldValueRequired",
+    )
 
 
 class ConnectorSpec(ApiModel):
@@ -96,26 +95,23 @@ class ConnectorSpec(ApiModel):
 
     model_config = ConfigDict(
         json_schema_extra=rules(
-            (
+            Rule(
                 "[has(self.s3), has(self.gcs), has(self.azure)].filter(set, set).size() == 1",
                 "exactly one provider block must be set: spec.s3, spec.gcs or spec.azure",
             ),
-            (
-                "self.provider != 's3' || has(self.s3)",
-                "spec.provider is s3, so spec.s3 {bucket, region} must be set",
-            ),
-            (
-                "self.provider != 'gcs' || has(self.gcs)",
-                "spec.provider is gcs, so spec.gcs {bucket, projectId} must be set",
-            ),
-            (
-                "self.provider != 'azure' || has(self.azure)",
-                "spec.provider is azure, so spec.azure {storageAccount, container} must be set",
-            ),
-            (
+            _needs_block("s3", "bucket, region"),
+            _needs_block("gcs", "bucket, projectId"),
+            _needs_block("azure", "storageAccount, container"),
+            Rule(
                 "!(has(self.credentialsSecretRef) && has(self.serviceAccountName))",
                 "spec.credentialsSecretRef and spec.serviceAccountName exclude each other: credentials come from a Secret "
-                "or from the workload identity of a service account",
+                "or from the workload identity of a service account; remove one",
+            ),
+            Rule(
+                f"!self.validationInterval.matches(r'{DURATION}') || "
+                "(duration(self.validationInterval) >= duration('10s') && duration(self.validationInterval) <= duration('168h'))",
+                "validationInterval must lie between 10s and 168h, for instance 10m",
+                "validationInterval",
             ),
         ),
     )
@@ -132,9 +128,7 @@ class ConnectorSpec(ApiModel):
     """Secret with the credentials. s3: accessKeyId and secretAccessKey (and, optionally, sessionToken). gcs: credentials.json, a
     service account's key file. azure: one of clientSecret, accountKey, sasToken. Absent = the identity of the operator's and
     the workers' environment (workload identity)."""
-    service_account_name: Annotated[
-        str | None, Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")
-    ] = None
+    service_account_name: ServiceAccountName | None = None
     """Service account, in the same namespace, that the worker pods of this Connector's runs have, for workload identity.
     Absent = the service account that the operator's settings say."""
     ca_bundle_ref: CABundleReference | None = None
@@ -151,13 +145,13 @@ class ConnectorSpec(ApiModel):
         Field(
             max_length=512,
             json_schema_extra=rules(
-                (
+                Rule(
                     "!self.startsWith('/') && !self.contains('//') && !self.contains('\\\\') && "
                     "!self.split('/').exists(part, part == '..' || part == '.')",
                     "exportBasePath must be a relative path without empty, '.' or '..' segments and without backslashes, "
                     "for instance exports/team-a/",
                 ),
-                (
+                Rule(
                     r"!self.matches(r'[\x00-\x1f\x7f]|^[A-Za-z]:|%(25)*(2[eEfF]|5[cC]|[01][0-9A-Fa-f]|7[fF])')",
                     "exportBasePath must not begin with a drive letter, and must not hold control characters or "
                     "percent-encoded dots, slashes or control characters; write the names plainly",
@@ -167,17 +161,7 @@ class ConnectorSpec(ApiModel):
     ] = None
     """Prefix below which every export must stay, and where a connection test of scope export writes and deletes a small object.
     Absent = anywhere in the bucket."""
-    validation_interval: Annotated[
-        Duration,
-        Field(
-            json_schema_extra=rules(
-                (
-                    "duration(self) >= duration('10s') && duration(self) <= duration('168h')",
-                    "validationInterval must lie between 10s and 168h",
-                ),
-            ),
-        ),
-    ] = "10m"
+    validation_interval: ValidationInterval = "10m"
     """How often the connection is tested again."""
     max_concurrent_runs: Annotated[int | None, Field(ge=1, le=1000)] = None
     """Runs of this Connector that may be active together; others wait in a first-come queue. Absent = no limit."""
@@ -213,7 +197,7 @@ class SampleObject(ApiModel):
 class ConnectorStatus(Status):
     """What the last connection test found."""
 
-    location: Annotated[str | None, Field(max_length=600)] = None
+    location: Annotated[str | None, Field(max_length=800)] = None
     """The tested location, for instance s3://bucket."""
     export_base_path: Annotated[str | None, Field(max_length=512)] = None
     """spec.exportBasePath as it is used: in Unicode normal form C, without a slash at the end."""

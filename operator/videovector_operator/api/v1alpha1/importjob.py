@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
+from videovector_operator.api.v1alpha1.cel import Rule, rules
 from videovector_operator.api.v1alpha1.common import (
     MAX_LIST,
     ApiModel,
@@ -13,7 +14,6 @@ from videovector_operator.api.v1alpha1.common import (
     Resource,
     Status,
     Timestamp,
-    rules,
 )
 from videovector_operator.api.v1alpha1.connector import ImportMode
 
@@ -31,19 +31,19 @@ _IMMUTABLE = (
 _IMMUTABLE_OPTIONAL = ("importMode", "failureThreshold")
 
 
-def _immutable_rules() -> tuple[tuple[str, str], ...]:
-    required = tuple((f"self.{f} == oldSelf.{f}", f"spec.{f} cannot be changed; {_DO_INSTEAD}") for f in _IMMUTABLE)
+def _immutable_rules() -> tuple[Rule, ...]:
+    required = tuple(
+        Rule(f"self.{f} == oldSelf.{f}", f"spec.{f} cannot be changed; {_DO_INSTEAD}", f) for f in _IMMUTABLE
+    )
     optional = tuple(
-        (
+        Rule(
             f"has(self.{f}) == has(oldSelf.{f}) && (!has(self.{f}) || self.{f} == oldSelf.{f})",
             f"spec.{f} cannot be changed; {_DO_INSTEAD}",
+            f,
         )
         for f in _IMMUTABLE_OPTIONAL
     )
-    uncancel = (
-        "!oldSelf.cancel || self.cancel",
-        f"spec.cancel cannot be taken back; {_DO_INSTEAD}",
-    )
+    uncancel = Rule("!oldSelf.cancel || self.cancel", f"spec.cancel cannot be taken back; {_DO_INSTEAD}", "cancel")
     return (*required, *optional, uncancel)
 
 
@@ -54,7 +54,7 @@ FailureThreshold = Annotated[
             "anyOf": None,
             "x-kubernetes-int-or-string": True,
             **rules(
-                (
+                Rule(
                     "type(self) == int ? self >= 0 : self.matches('^([0-9]|[1-9][0-9]|100)%$')",
                     'failureThreshold must be a number of files (0 or more) or a percentage such as "10%"',
                 ),

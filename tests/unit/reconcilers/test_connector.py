@@ -363,7 +363,7 @@ def test_a_test_of_many_slow_answers_ends() -> None:
             raise AssertionError("never reached")
 
         def slow(storage: FakeStorage) -> None:
-            storage.test_access = crawl  # type: ignore[method-assign,assignment]  # a server of many slow answers
+            storage.test_access = crawl  # type: ignore[method-assign]  # a server of many slow answers
 
         house.fake.apply(secret_manifest())
         house.fake.apply(connector_manifest())

@@ -267,7 +267,9 @@ def test_counts_are_told_when_they_change_and_only_then(desk: Desk) -> None:
     desk.job("a")
     assert desk.recounts == ["footage"] * 2
     desk.queues.hear(key("a"), None)
-    assert desk.recounts == ["footage"] * 3, "nobody is at work, although the Job is not over: a Connector that goes says so"
+    assert desk.recounts == ["footage"] * 3, (
+        "nobody is at work, although the Job is not over: a Connector that goes says so"
+    )
     desk.queues.hear(ObjectKey("Job", "media", "job-a"), None)
     assert desk.recounts == ["footage"] * 4
 

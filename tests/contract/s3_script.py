@@ -13,6 +13,7 @@ from videovector_operator.storage.exchange import Limits
 from videovector_operator.storage.port import S3Source, StaticCredentials
 from videovector_operator.storage.s3 import S3Storage
 from videovector_operator.storage.s3_credentials import AmbientCredentials
+from videovector_operator.storage.surroundings import Surroundings
 
 KEYS = StaticCredentials("the-access-key", "the-secret-key", "the-session-token")
 NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
@@ -54,12 +55,8 @@ async def serving(
         storage = S3Storage(
             source,
             LOCAL,
-            limits=limits,
+            Surroundings(limits, clock=lambda: NOW, jitter=lambda: 0.0, sleep=slept, make_mark=lambda: mark),
             credentials=credentials,
-            clock=lambda: NOW,
-            jitter=lambda: 0.0,
-            sleep=slept,
-            make_mark=lambda: mark,
         )
         yield storage, stub, slept
         await storage.close()

@@ -22,6 +22,7 @@ from videovector_operator.storage.exchange import Limits
 from videovector_operator.storage.gcs import GcsStorage
 from videovector_operator.storage.port import Storage, StorageOptions
 from videovector_operator.storage.s3 import S3Storage
+from videovector_operator.storage.surroundings import Surroundings
 
 PROXIED = ["versitygw", "gcs", "azurite"]
 QUICK = Limits(connect=5.0, silence=1.0, total=30.0, attempts=4, first_delay=0.01)
@@ -63,11 +64,11 @@ def open_at(
         case S3Bucket():
             # A name of its own for each bucket would have to be in certificates and name services.
             source = bucket.source(endpoint=endpoint, force_path_style=True, **changes)
-            return S3Storage(source, options, limits=limits)
+            return S3Storage(source, options, Surroundings(limits))
         case GcsBucket():
-            return GcsStorage(bucket.source(endpoint=endpoint, **changes), options, limits=limits)
+            return GcsStorage(bucket.source(endpoint=endpoint, **changes), options, Surroundings(limits))
         case AzureContainer():
-            return AzureStorage(bucket.source(endpoint=endpoint, **changes), options, limits=limits)
+            return AzureStorage(bucket.source(endpoint=endpoint, **changes), options, Surroundings(limits))
         case _:
             raise TypeError(bucket)
 
@@ -89,10 +90,21 @@ def refuse(
 
 @dataclass(frozen=True)
 class Call:
-    """One call of the port on a bucket that holds CONTENT as a.bin, and a check of what must have come of it."""
+    """One call of the port on a bucket that holds CONTENT as a.bin, and a check of what must have come of it.
+
+    ``prepare`` puts there what else it needs, by a storage that nothing fails in.
+    """
 
     make: Callable[[Storage], Awaitable[object]]
     is_done: Callable[[Bucket, object], bool]
+    prepare: Callable[[Storage], Awaitable[object]] | None = None
+
+    async def make_ready(self, bucket: Bucket) -> None:
+        """Do what `prepare` says."""
+        if self.prepare is not None:
+            storage = bucket.open()
+            await self.prepare(storage)
+            await storage.close()
 
 
 def _has(bucket: Bucket, key: str, data: bytes) -> bool:
@@ -126,6 +138,11 @@ CALLS = {
     "create by copying": Call(
         lambda storage: storage.copy("a.bin", "new.bin", if_absent=True),
         lambda bucket, _: _has(bucket, "new.bin", CONTENT),
+    ),
+    "create by copying what is large": Call(
+        lambda storage: storage.copy("big.bin", "new.bin", if_absent=True),
+        lambda bucket, _: _has(bucket, "new.bin", part_of_blocks(0, LARGE)),
+        lambda storage: storage.write("big.bin", blocks(LARGE)),
     ),
     "delete": Call(lambda storage: storage.delete("a.bin"), lambda bucket, _: bucket.keys() == []),
 }

@@ -24,6 +24,7 @@ from videovector_operator.storage.azure_credentials import Credentials, TokenCre
 from videovector_operator.storage.azure_sign import DelegationKey, format_http_date
 from videovector_operator.storage.exchange import Limits
 from videovector_operator.storage.port import AzureSource
+from videovector_operator.storage.surroundings import Surroundings
 
 pytestmark = pytest.mark.contract
 
@@ -42,12 +43,8 @@ async def serving(
         storage = AzureStorage(
             AzureSource("acct", "media", f"{stub.endpoint}/acct", credentials=credentials),
             LOCAL,
-            limits=QUICK,
+            Surroundings(QUICK, clock=lambda: NOW, jitter=lambda: 0.0, sleep=slept, make_mark=lambda: "mark"),
             credentials=own,
-            clock=lambda: NOW,
-            jitter=lambda: 0.0,
-            sleep=slept,
-            make_mark=lambda: "mark",
         )
         yield storage, stub, slept
         await storage.close()
@@ -152,6 +149,25 @@ async def test_a_copy_that_azure_gives_up_leaves_nothing() -> None:
         assert lines(stub)[3:] == [ABORT, "HEAD /acct/media/c", DELETE]
 
 
+ECHOES = ("s%2Becret%3D", "s+ecret=", "s%252Becret%253D", SAS.sas_token)
+
+
+@pytest.mark.parametrize("echo", ECHOES)
+async def test_what_azure_says_of_a_failed_copy_repeats_no_secret(echo: str) -> None:
+    ended = blob(
+        x_ms_copy_status=f"failed\t{echo}", x_ms_copy_id="c1", x_ms_copy_status_description=f"404 {echo} \t no"
+    )
+    begun = copying("pending", code=202)
+    async with serving(blob(), begun, ended, refusal(409, "NoPendingCopyOperation"), ended, credentials=SAS) as (
+        storage,
+        *_,
+    ):
+        with pytest.raises(Unavailable, match=r"ended as failed \*\*\*: 404 \*\*\* no") as failed:
+            await storage.copy("a", "c")
+    assert "ecret" not in failed.value.message
+    assert failed.value.message.isprintable()
+
+
 async def test_a_target_that_somebody_else_wrote_is_left_alone() -> None:
     theirs = copying("success", copy="other")
     script = (blob(), copying("pending", code=202), theirs, refusal(409, "CopyIdMismatch"), theirs)
@@ -218,14 +234,40 @@ async def test_a_short_or_a_wrong_part_is_noticed() -> None:
 
 
 async def test_a_web_page_is_no_answer() -> None:
-    async with serving(answer(200, b"<html>Please sign in</html>", {"Content-Type": "text/html"})) as (storage, _, _):
-        for call in (
-            storage.read_range("a", 0, 1),
-            storage.read_range("a", 0, 1, fingerprint=FINGERPRINT),
-            storage.stat("a"),
-        ):
-            with pytest.raises(Invalid, match="Azure"):
-                await call
+    page = answer(200, b"<html>Please sign in</html>", {"Content-Type": "text/html"})
+    async with serving(page) as (storage, _, slept):
+        for number, fingerprint in enumerate((None, FINGERPRINT), 1):
+            with pytest.raises(Unavailable, match=r"Azure.*check the endpoint"):
+                await storage.read_range("a", 0, 1, fingerprint=fingerprint)
+            assert len(slept.seconds) == 2 * number
+        with pytest.raises(Invalid, match="Azure"):
+            await storage.stat("a")
+
+
+async def test_what_answers_for_azure_for_a_moment_costs_nothing() -> None:
+    good = part(b"0", 0, 10, x_ms_blob_content_md5=digest_of(CONTENT))
+    for other in (
+        answer(200, b"<html>Please sign in</html>", {"Content-Type": "text/html"}),
+        answer(404, b"404 page not found", {"Content-Type": "text/plain"}),
+        answer(404),
+    ):
+        async with serving(other, good) as (storage, _, slept):
+            assert await storage.read_range("a", 0, 1, fingerprint=FINGERPRINT) == b"0"
+            assert len(slept.seconds) == 1
+    lost = answer(404, b"default backend - 404", {"Content-Type": "text/plain"})
+    async with serving(lost, answer(202)) as (storage, stub, _):
+        await storage.delete("a")
+        assert len(stub.seen) == 2
+    async with serving(lost) as (storage, _, _):
+        with pytest.raises(Unavailable, match="not Azure's blob service"):
+            await storage.delete("a")
+
+
+async def test_a_pending_copy_is_not_lost_to_an_ingress_without_a_route() -> None:
+    lost = answer(404, b"", {"Content-Type": "text/plain"})
+    script = (blob(), copying("pending", code=202), lost, copying("success"), blob())
+    async with serving(*script) as (storage, _, _):
+        assert (await storage.copy("a", "c")).size == 10
 
 
 WIRE = {
@@ -292,6 +334,29 @@ async def test_a_wrong_clock_is_learnt_from_the_server() -> None:
     async with serving(skewed, blob()) as (storage, stub, _):
         assert (await storage.stat("a")).size == 10
     assert [seen.headers["x-ms-date"][17:25] for seen in stub.seen] == ["03:02:01", "05:02:01"]
+
+
+async def test_a_clock_that_is_days_away_is_not_believed() -> None:
+    far = refusal(403, "AuthenticationFailed", Date=format_http_date(NOW + timedelta(days=400)))
+    async with serving(far) as (storage, stub, _):
+        with pytest.raises(InvalidCredentials, match="clock and this machine's differ by more than a day"):
+            await storage.read_range("a", 0, 1)
+        await storage.presign("a", expires=timedelta(hours=1))
+        assert {seen.headers["x-ms-date"] for seen in stub.seen} == {format_http_date(NOW)}
+
+
+async def test_a_look_up_goes_on_with_what_the_question_why_has_cured() -> None:
+    """A refused HEAD does not say why; the GET that asks learns the clock."""
+    bare = answer(403, b"", {"x-ms-error-code": "AuthorizationFailure", "x-ms-request-id": "1"})
+    skewed = refusal(403, "AuthenticationFailed", Date=format_http_date(NOW + timedelta(hours=2)))
+    async with serving(bare, skewed, part(b"0", 0, 10), blob()) as (storage, stub, _):
+        assert (await storage.stat("a")).size == 10
+        assert [seen.method for seen in stub.seen] == ["HEAD", "GET", "GET", "HEAD"]
+        assert stub.seen[3].headers["x-ms-date"] == format_http_date(NOW + timedelta(hours=2))
+    async with serving(bare, part(b"0", 0, 10), bare) as (storage, stub, _):
+        with pytest.raises(AccessDenied):
+            await storage.stat("a")
+        assert len(stub.seen) == 3
 
 
 async def test_a_wrong_key_with_a_right_clock_is_asked_once() -> None:

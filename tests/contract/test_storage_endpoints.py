@@ -109,9 +109,9 @@ async def test_a_name_that_leads_to_a_forbidden_address_is_not_dialled(
 ) -> None:
     names = Names(["10.1.2.3", address])
     options = replace(STRICT if address in LOOPBACK else LOCAL, names=names)
-    await refused_calls(open_at(place, f"http://storage.example.com:{listener.port}", options=options))
+    await refused_calls(open_at(place, f"http://storage.example.internal:{listener.port}", options=options))
     assert listener.connections == 0
-    assert set(names.asked) == {"storage.example.com"}
+    assert set(names.asked) == {"storage.example.internal"}
 
 
 @pytest.mark.parametrize("place", ["versitygw", "gcs"], indirect=True)
@@ -121,7 +121,7 @@ async def test_a_name_that_changes_its_mind_is_looked_at_each_time(place: Bucket
     path = urlsplit(proxy.endpoint).path
     for first, second in (("list", "read"), ("read", "list")):
         names = Names(["127.0.0.1"], ["169.254.169.254"])
-        storage = open_at(place, f"http://storage.example.com:{port}{path}", options=replace(LOCAL, names=names))
+        storage = open_at(place, f"http://storage.example.internal:{port}{path}", options=replace(LOCAL, names=names))
         assert CALLS[first].is_done(place, await CALLS[first].make(storage))
         with pytest.raises(Invalid, match="metadata"):
             await CALLS[second].make(storage)

@@ -9,7 +9,8 @@ from email.utils import format_datetime
 import pytest
 
 from tests.contract.s3_script import ETAG, KEYS, NOW, failure, listing, part, serving
-from tests.support.stub_server import Answer, answer
+from tests.contract.storage_suite import stream
+from tests.support.stub_server import Answer, StubServer, answer
 from videovector_operator.errors import (
     AccessDenied,
     Changed,
@@ -36,6 +37,14 @@ async def objects_of(storage: S3Storage) -> list[ObjectInfo]:
     return [entry for page in [page async for page in storage.list_pages()] for entry in page.objects]
 
 
+NOT_THE_STORE = {
+    "404 of a router": answer(404, b"404 page not found\n", {"Content-Type": "text/plain; charset=utf-8"}),
+    "404 of an ingress": answer(404, b"default backend - 404", {"Content-Type": "text/plain"}),
+    "404 of a mesh": answer(404),
+    "404 of a web server": answer(404, b"<html></html>", {"Content-Type": "text/html"}),
+    "a web page": answer(200, b"<html>please sign in</html>", {"Content-Type": "text/html"}),
+}
+"""What stands before the store answers: there is no route to it, or it wants something else first. Either may be gone in a moment."""
 TRANSIENT = {
     "503": answer(503),
     "500 InternalError": failure(500, "InternalError"),
@@ -50,6 +59,7 @@ TRANSIENT = {
     "Content-Length smaller than the range": part(b"0123456789", size=100, length=4, cut=4, then="close"),
     "body stops": part(b"0123456789", size=100, cut=4, then="hang"),
     "no answer": Answer(b"", "hang"),
+    **NOT_THE_STORE,
 }
 
 
@@ -74,6 +84,40 @@ async def test_tries_are_bounded(case: str) -> None:
         assert len(stub.seen) <= 6
         assert "a.mp4" in failed.value.message
         assert KEYS.secret_access_key not in failed.value.message
+
+
+@pytest.mark.parametrize("case", NOT_THE_STORE)
+async def test_who_answers_for_the_store_all_the_time_is_told_apart_from_it(case: str) -> None:
+    async with serving(NOT_THE_STORE[case]) as (storage, _, slept):
+        with pytest.raises(Unavailable, match=r"not (an S3 server|S3's).*[Cc]heck the endpoint"):
+            await storage.read_range("a.mp4", 0, 10, fingerprint="e")
+        assert len(slept.seconds) == 3
+    if case == "a web page":
+        return
+    async with serving(NOT_THE_STORE[case]) as (storage, _, slept):
+        for call in (keys_of(storage), storage.delete("a.mp4"), storage.write("a.mp4", stream(b"x"))):
+            with pytest.raises(Unavailable, match="not an S3 server"):
+                await call
+        assert len(slept.seconds) == 9
+
+
+@pytest.mark.parametrize("name", ["404 of a router", "404 of a web server"])
+async def test_a_look_up_asks_whose_404_it_is(name: str) -> None:
+    """A HEAD has no body to tell by; a GET has."""
+    bare = Answer(NOT_THE_STORE[name].raw.split(b"\r\n\r\n")[0] + b"\r\n\r\n")
+    script = (bare, NOT_THE_STORE[name], part(b"0", size=10), looked_up())
+    async with serving(*script) as (storage, stub, slept):
+        assert (await storage.stat("a.mp4")).size == 10
+        assert [seen.method for seen in stub.seen] == ["HEAD", "GET", "GET", "HEAD"]
+        assert len(slept.seconds) == 1
+    async with serving(bare, failure(404, "NoSuchKey")) as (storage, stub, _):
+        with pytest.raises(NotFound):
+            await storage.stat("a.mp4")
+
+
+def looked_up(size: int = 10, **headers: str) -> Answer:
+    """The reply to a HEAD: its length is that of the object, its body is none."""
+    return answer(200, b"", {**ETAG, "Last-Modified": "Mon, 04 May 2026 03:02:01 GMT", **headers}, length=size)
 
 
 async def test_no_request_is_repeated_behind_our_back() -> None:
@@ -145,7 +189,6 @@ REFUSED: dict[str, tuple[Answer, type[StorageError], str]] = {
     "401": (answer(401), InvalidCredentials, "credentials"),
     "expired": (failure(400, "ExpiredToken"), InvalidCredentials, "expired"),
     "absent": (failure(404, "NoSuchKey"), NotFound, "does not exist"),
-    "404 of a web server": (answer(404, b"<html></html>", {"Content-Type": "text/html"}), Invalid, "S3 server"),
     "wrong region": (
         failure(400, "AuthorizationHeaderMalformed", "<Region>us-west-2</Region>"),
         Invalid,
@@ -167,7 +210,6 @@ REFUSED: dict[str, tuple[Answer, type[StorageError], str]] = {
         Changed,
         "another version",
     ),
-    "a web page": (answer(200, b"<html>please sign in</html>"), Invalid, "not S3's"),
     "not implemented": (failure(501, "NotImplemented"), Invalid, "S3 server"),
 }
 
@@ -229,6 +271,20 @@ async def test_a_listing_that_makes_no_sense(case: str) -> None:
         assert len(stub.seen) <= 5
 
 
+async def test_a_server_that_ignores_the_prefix_is_found_out() -> None:
+    """Keys come encoded; what they begin with is looked at behind that."""
+    async with serving(listing("in+%25/a", "in+%25/b", rest="<EncodingType>url</EncodingType>")) as (storage, _, _):
+        assert [page.last_key async for page in storage.list_pages("in %/")] == ["in %/b"]
+    for reply in (
+        listing("in/a", "out/a"),
+        listing("a"),
+        listing(rest="<CommonPrefixes><Prefix>out/</Prefix></CommonPrefixes>"),
+    ):
+        async with serving(reply) as (storage, _, _):
+            with pytest.raises(Invalid, match="does not keep to the prefix 'in/'"):
+                _ = [page async for page in storage.list_pages("in/")]
+
+
 async def test_a_forgotten_token_is_replaced_by_the_last_key() -> None:
     script = (listing("a", "b", token="t1"), failure(400, "InvalidArgument"), listing("c"))
     async with serving(*script) as (storage, stub, _):
@@ -279,13 +335,65 @@ async def test_a_wrong_clock_is_learnt_from_the_server() -> None:
     assert [seen.headers["x-amz-date"] for seen in stub.seen] == ["20260504T030201Z", "20260504T050201Z"]
 
 
+async def test_a_clock_that_is_days_away_is_not_believed() -> None:
+    far = NOW + timedelta(days=40)
+    skewed = failure(403, "RequestTimeTooSkewed", headers={"Date": format_datetime(far, usegmt=True)})
+    async with serving(skewed) as (storage, stub, _):
+        with pytest.raises(Unavailable, match="Set the clock"):
+            await storage.read_range("a.mp4", 0, 1)
+        assert {seen.headers["x-amz-date"] for seen in stub.seen} == {"20260504T030201Z"}
+
+
+async def test_a_look_up_goes_on_with_what_the_question_why_has_cured() -> None:
+    """A refused HEAD says nothing; the GET that asks why learns the clock, or gets another token."""
+    right = NOW + timedelta(hours=2)
+    skewed = failure(403, "RequestTimeTooSkewed", headers={"Date": format_datetime(right, usegmt=True)})
+    async with serving(answer(403), skewed, part(b"0", size=10), looked_up()) as (storage, stub, _):
+        assert (await storage.stat("a.mp4")).size == 10
+        assert [seen.method for seen in stub.seen] == ["HEAD", "GET", "GET", "HEAD"]
+        assert stub.seen[3].headers["x-amz-date"] == "20260504T050201Z"
+    ambient = ambient_keys("first", "second")
+    script = (answer(400), failure(400, "ExpiredToken"), part(b"0", size=10), looked_up())
+    async with serving(*script, credentials=ambient) as (storage, _, _):
+        assert (await storage.stat("a.mp4")).size == 10
+    async with serving(answer(403), part(b"0", size=10), answer(403)) as (storage, stub, _):
+        with pytest.raises(AccessDenied):
+            await storage.stat("a.mp4")
+        assert len(stub.seen) == 3
+
+
+async def test_credentials_that_expire_between_two_tries_are_renewed_too() -> None:
+    """And once only, however often the server says so."""
+    expired = failure(400, "ExpiredToken")
+    ambient = ambient_keys("first", "second", "third")
+    async with serving(answer(503), expired, answer(503), part(b"0", size=1), credentials=ambient) as (
+        storage,
+        stub,
+        _,
+    ):
+        assert await storage.read_range("a.mp4", 0, 1) == b"0"
+        assert used_keys(stub) == ["first", "first", "second", "second"]
+    ambient = ambient_keys("first", "second", "third")
+    async with serving(answer(503), expired, expired, credentials=ambient) as (storage, stub, _):
+        with pytest.raises(InvalidCredentials, match="expired"):
+            await storage.read_range("a.mp4", 0, 1)
+        assert used_keys(stub) == ["first", "first", "second"]
+
+
+def ambient_keys(*names: str) -> AmbientCredentials:
+    keys = iter(names)
+    return AmbientCredentials(lambda: StaticCredentials(next(keys), "secret"), time.monotonic)
+
+
+def used_keys(stub: StubServer) -> list[str]:
+    return [seen.headers["authorization"].split("=")[1].split("/")[0] for seen in stub.seen]
+
+
 async def test_expired_ambient_credentials_are_asked_for_again_once() -> None:
-    keys = iter(("first", "second", "third"))
-    ambient = AmbientCredentials(lambda: StaticCredentials(next(keys), "secret"), time.monotonic)
+    ambient = ambient_keys("first", "second", "third")
     expired = failure(400, "ExpiredToken")
     async with serving(expired, part(b"0", size=1), expired, credentials=ambient) as (storage, stub, _):
         assert await storage.read_range("a.mp4", 0, 1) == b"0"
         with pytest.raises(InvalidCredentials, match="expired"):
             await storage.read_range("a.mp4", 0, 1)
-    used = [seen.headers["authorization"].split("=")[1].split("/")[0] for seen in stub.seen]
-    assert used == ["first", "second", "second", "third"]
+    assert used_keys(stub) == ["first", "second", "second", "third"]

@@ -22,6 +22,7 @@ from videovector_operator.errors import AccessDenied, AlreadyExists, Invalid, In
 from videovector_operator.storage.gcs import GcsStorage
 from videovector_operator.storage.gcs_credentials import AmbientCredentials, Credentials, ServiceAccountCredentials
 from videovector_operator.storage.port import Action, GcsSource, Permission, Verdict
+from videovector_operator.storage.surroundings import Surroundings
 
 pytestmark = pytest.mark.contract
 
@@ -52,7 +53,7 @@ async def opened(
     credentials: Credentials | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> AsyncIterator[GcsStorage]:
-    storage = GcsStorage(place.source(key), LOCAL, credentials=credentials, clock=clock)
+    storage = GcsStorage(place.source(key), LOCAL, Surroundings(clock=clock), credentials=credentials)
     yield storage
     await storage.close()
 
@@ -206,11 +207,18 @@ async def test_wrong_credentials_are_named_and_never_repeated(place: GcsBucket, 
     assert place.keys() == ["a.mp4"]
 
 
-@pytest.mark.parametrize("wrong", [timedelta(hours=-2), timedelta(hours=2), timedelta(days=-400)])
+@pytest.mark.parametrize("wrong", [timedelta(hours=-2), timedelta(hours=2), timedelta(hours=-23)])
 async def test_a_wrong_clock_is_learnt_from_the_server(place: GcsBucket, wrong: timedelta) -> None:
     async with opened(place, clock=lambda: datetime.now(UTC) + wrong) as storage:
         assert await storage.read_range("a.mp4", 0, 1) == b"0"
         assert place.fetch(await storage.presign("a.mp4", expires=timedelta(minutes=1))) == b"0123456789"
+
+
+async def test_a_clock_that_is_wrong_by_days_is_told(place: GcsBucket) -> None:
+    """What server it is that says so, nobody knows: no token is made for a time far from ours."""
+    async with opened(place, clock=lambda: datetime.now(UTC) - timedelta(days=400)) as storage:
+        with pytest.raises(InvalidCredentials, match="clock and this machine's differ by more than a day"):
+            await storage.read_range("a.mp4", 0, 1)
 
 
 async def test_a_changed_role_counts_at_once(place: GcsBucket) -> None:

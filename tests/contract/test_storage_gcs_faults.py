@@ -33,6 +33,7 @@ from videovector_operator.errors import (
 )
 from videovector_operator.storage.exchange import Limits
 from videovector_operator.storage.gcs import GcsStorage
+from videovector_operator.storage.surroundings import Surroundings
 
 pytestmark = pytest.mark.contract
 
@@ -60,7 +61,7 @@ async def through(
 ) -> AsyncIterator[tuple[GcsStorage, Slept]]:
     slept = Slept()
     source = place.source(endpoint=proxy.endpoint)
-    storage = GcsStorage(source, LOCAL, limits=limits, jitter=lambda: 0.0, sleep=slept)
+    storage = GcsStorage(source, LOCAL, Surroundings(limits, jitter=lambda: 0.0, sleep=slept))
     yield storage, slept
     await storage.close()
 
@@ -72,6 +73,9 @@ TRANSIENT: dict[str, Effect] = {
     "reset before any answer": resetting(),
     "no answer": hanging(),
     "truncated body": truncating(3),
+    "404 of a web server": answering(404, b"<!DOCTYPE html><html></html>"),
+    "404 of an ingress without a route": answering(404, b"default backend - 404", {"Content-Type": "text/plain"}),
+    "404 of a mesh, which says nothing": answering(404),
 }
 
 
@@ -90,7 +94,6 @@ async def test_tries_are_bounded(proxy: FaultProxy, place: GcsBucket, case: str)
 REFUSED: dict[str, tuple[Effect, type[StorageError]]] = {
     "a redirect to a metadata service": (redirecting("http://169.254.169.254/computeMetadata/v1/"), Invalid),
     "a redirect for ever": (redirecting("/storage/v1/b", 301), Invalid),
-    "a web page": (answering(404, b"<!DOCTYPE html><html></html>"), Invalid),
     "another API": (answering(400, b'{"detail": "what?"}', {"Content-Type": "application/json"}), Invalid),
 }
 
@@ -116,6 +119,31 @@ async def test_a_refusal_is_translated_and_not_repeated(proxy: FaultProxy, place
             assert len(proxy.requests()) == 1
         assert slept.seconds == []
     assert place.keys() == ["a.mp4"]
+
+
+NO_ROUTE = answering(404, b"404 page not found", {"Content-Type": "text/plain"})
+
+
+async def test_a_moment_without_a_route_costs_nothing(proxy: FaultProxy, place: GcsBucket) -> None:
+    """No object passes for deleted or absent meanwhile, and no bucket for missing."""
+    async with through(proxy, place) as (storage, slept):
+        for number, call in enumerate(
+            (
+                lambda: storage.read_range("a.mp4", 0, 10),
+                lambda: storage.stat("a.mp4"),
+                lambda: objects_of(storage),
+                lambda: storage.copy("a.mp4", "b"),
+                lambda: storage.write("c", stream(b"x")),
+                lambda: storage.delete("c"),
+            )
+        ):
+            proxy.inject(NO_ROUTE)
+            await call()
+            assert len(slept.seconds) == number + 1
+        proxy.inject(NO_ROUTE, times=None)
+        with pytest.raises(Unavailable, match="not Cloud Storage"):
+            await storage.delete("b")
+    assert place.keys() == ["a.mp4", "b"]
 
 
 async def test_a_damaged_block_ends_the_upload_and_leaves_nothing(proxy: FaultProxy, place: GcsBucket) -> None:

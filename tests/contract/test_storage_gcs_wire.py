@@ -23,6 +23,7 @@ from videovector_operator.errors import AccessDenied, Changed, Invalid, NotFound
 from videovector_operator.storage.exchange import Limits
 from videovector_operator.storage.gcs import GcsStorage
 from videovector_operator.storage.port import GcsSource
+from videovector_operator.storage.surroundings import Surroundings
 
 pytestmark = pytest.mark.contract
 
@@ -35,7 +36,9 @@ KEY = GcsServiceAccount(ACCOUNT.email, ACCOUNT.key_id, ACCOUNT.private_key)
 async def serving(*script: Answer, path: str = "") -> AsyncIterator[tuple[GcsStorage, StubServer]]:
     async with StubServer(script) as stub:
         source = GcsSource("me dia", "payer", f"{stub.endpoint}{path}", KEY)
-        storage = GcsStorage(source, LOCAL, limits=QUICK, jitter=lambda: 0.0, sleep=Slept(), make_mark=lambda: "mark-7")
+        storage = GcsStorage(
+            source, LOCAL, Surroundings(QUICK, jitter=lambda: 0.0, sleep=Slept(), make_mark=lambda: "mark-7")
+        )
         yield storage, stub
         await storage.close()
 
@@ -106,9 +109,13 @@ WHOLE = answer(200, b"0123456789", {"X-Goog-Generation": "1700000000000001"})
 async def test_an_ignored_range_is_cut_out_of_cloud_storages_own_answer() -> None:
     async with serving(WHOLE) as (storage, _):
         assert await storage.read_range("a.mp4", 3, 4) == b"3456"
-    async with serving(answer(200, b"<html>Please sign in</html>", {"Content-Type": "text/html"})) as (storage, _):
-        with pytest.raises(Invalid, match="check the endpoint"):
+    page = answer(200, b"<html>Please sign in</html>", {"Content-Type": "text/html"})
+    async with serving(page, WHOLE) as (storage, _):
+        assert await storage.read_range("a.mp4", 3, 4) == b"3456"
+    async with serving(page) as (storage, stub):
+        with pytest.raises(Unavailable, match="check the endpoint"):
             await storage.read_range("a.mp4", 3, 4)
+        assert len(stub.seen) == 3
 
 
 async def test_a_server_that_ignores_the_condition_is_found_out() -> None:
@@ -206,6 +213,15 @@ async def test_a_listing_that_makes_no_sense(case: str) -> None:
         with pytest.raises(kind, match="bucket 'me dia'"):
             await objects_of(storage)
         assert len(stub.seen) <= 5
+
+
+async def test_a_server_that_ignores_the_prefix_is_found_out() -> None:
+    for reply in (listing("in/a", "out/a"), listing("in/a", prefixes=["out/"]), listing("a")):
+        async with serving(reply) as (storage, _):
+            with pytest.raises(Invalid, match="does not keep to the prefix 'in/'"):
+                await objects_of(storage, "in/")
+    async with serving(listing("in/ %41+", "in/b")) as (storage, _):
+        assert len(await objects_of(storage, "in/")) == 2
 
 
 async def test_an_empty_page_is_passed_over() -> None:

@@ -97,9 +97,11 @@ async def test_each_request_of_a_call_may_fail_once(place: Bucket, proxy: FaultP
     behind = open_at(place, proxy.endpoint, IMPATIENT if effect == "no answer" else QUICK)
     call = CALLS[name]
     left_before = len(place.leftovers())
+    await call.make_ready(place)
     assert call.is_done(place, await call.make(behind))
     for number in range(len(proxy.requests())):
         reset_place(place)
+        await call.make_ready(place)
         proxy.clear()
         proxy.inject(build_effect(effect, place), skip=number)
         assert call.is_done(place, await call.make(behind)), f"request {number}"

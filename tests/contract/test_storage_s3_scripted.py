@@ -10,7 +10,17 @@ import pytest
 from tests.contract.s3_script import failure, serving
 from tests.contract.storage_suite import MIB, blocks, part_of_blocks, stream
 from tests.support.stub_server import Answer, Seen, answer
-from videovector_operator.errors import AccessDenied, AlreadyExists, Changed, Invalid, NotFound, Unavailable
+from videovector_operator.errors import (
+    AccessDenied,
+    AlreadyExists,
+    Changed,
+    Invalid,
+    InvalidCredentials,
+    NotFound,
+    StorageError,
+    Throttled,
+    Unavailable,
+)
 from videovector_operator.storage.s3_multipart import MARK
 from videovector_operator.storage.s3_write import part_size
 
@@ -210,15 +220,89 @@ async def test_a_copy_that_names_no_version_follows_the_source() -> None:
         assert len(stub.seen) == 6
 
 
-async def test_a_copy_whose_answer_was_lost_is_found() -> None:
-    lost = Answer(b"", "reset")
-    script = (MISSING, found("v1"), lost, CHANGED, found("v1"), found("v1"))
-    async with serving(*script) as (storage, _, _):
-        assert (await storage.copy("a", "b", if_absent=True)).key == "b"
-    for there in (found("other"), found("v1", 6), MISSING):
-        async with serving(MISSING, found("v1"), lost, CHANGED, found("v1"), there) as (storage, _, _):
+LOST = Answer(b"", "reset")
+
+
+@pytest.mark.parametrize("etag", ["v1", "v1-2"], ids=["a source of one part", "a source of two parts"])
+async def test_a_copy_whose_answer_was_lost_is_found_by_its_mark(etag: str) -> None:
+    """The copy of a source of several parts has another ETag than its source."""
+    source = found(etag, headers={"Content-Type": "video/mp4", "X-Amz-Meta-Camera": "7", MARK: "old"})
+    script = (MISSING, source, LOST, CHANGED, found("c", mark=OURS))
+    async with serving(*script, mark=OURS) as (storage, stub, _):
+        copied = await storage.copy("a", "b", if_absent=True)
+        assert (copied.key, copied.fingerprint) == ("b", "c")
+    sent = stub.seen[2].headers
+    assert sent["x-amz-metadata-directive"] == "REPLACE"
+    assert [sent[name] for name in ("content-type", "x-amz-meta-camera", MARK)] == ["video/mp4", "7", OURS]
+    for there in (found("c", mark="another-mark"), found(etag), MISSING):
+        async with serving(MISSING, source, LOST, CHANGED, there, source, mark=OURS) as (storage, _, _):
             with pytest.raises(AlreadyExists):
                 await storage.copy("a", "b", if_absent=True)
+
+
+async def test_a_lost_copy_is_ours_also_when_its_source_was_changed_meanwhile() -> None:
+    async with serving(MISSING, found("v1"), LOST, CHANGED, found("c", mark=OURS), found("v2"), mark=OURS) as (
+        storage,
+        *_,
+    ):
+        assert (await storage.copy("a", "b", if_absent=True)).fingerprint == "c"
+
+
+ODD: dict[str, dict[str, str]] = {
+    "characters that headers have no common word for": {"X-Amz-Meta-Camera": "caf\u00e9"},
+    "two spaces": {"X-Amz-Meta-Camera": "a  b"},
+    "as much as there may be": {"X-Amz-Meta-Camera": "x" * 2030},
+    "some that is not told": {"X-Amz-Missing-Meta": "1"},
+}
+
+
+@pytest.mark.parametrize("case", ODD)
+async def test_metadata_that_might_be_changed_is_left_to_the_server(case: str) -> None:
+    """Then the same content counts as ours after a lost answer."""
+    source = found("v1", headers=ODD[case])
+    async with serving(MISSING, source, LOST, CHANGED, found("v1")) as (storage, stub, _):
+        assert (await storage.copy("a", "b", if_absent=True)).fingerprint == "v1"
+    assert not {name for name in stub.seen[2].headers if name.startswith("x-amz-meta")}
+    for there in (found("other"), found("v1", 6), MISSING):
+        async with serving(MISSING, source, LOST, CHANGED, there, source) as (storage, _, _):
+            with pytest.raises(AlreadyExists):
+                await storage.copy("a", "b", if_absent=True)
+
+
+async def test_a_copy_over_whatever_is_there_leaves_metadata_to_the_server() -> None:
+    async with serving(found("v1", headers={"X-Amz-Meta-Camera": "7"}), COPIED) as (storage, stub, _):
+        await storage.copy("a", "b")
+    assert not {name for name in stub.seen[1].headers if name.startswith("x-amz-meta")}
+
+
+async def test_who_may_not_read_the_target_leaves_the_condition_to_the_server() -> None:
+    denied = (answer(403), failure(403, "AccessDenied"))
+    async with serving(*denied, found("v1"), COPIED) as (storage, stub, _):
+        assert (await storage.copy("a", "b", if_absent=True)).fingerprint == "c"
+        assert stub.seen[-1].headers["if-none-match"] == "*"
+
+
+NOT_SEEN: dict[str, tuple[list[Answer], type[StorageError]]] = {
+    "the server fails": ([answer(503)] * 4, Unavailable),
+    "the connection ends": ([LOST] * 4, Unavailable),
+    "the server asks to slow down": ([answer(429)] * 4, Throttled),
+    "the credentials are refused": ([answer(403), failure(403, "InvalidAccessKeyId")], InvalidCredentials),
+    "the bucket is elsewhere": ([answer(301, headers={"x-amz-bucket-region": "us-west-2"})] * 2, Invalid),
+    "an ingress answers": (
+        [answer(404, headers={"Content-Type": "text/plain"}), *[answer(404, b"404 page not found")] * 4],
+        Unavailable,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", NOT_SEEN)
+async def test_a_target_that_could_not_be_looked_at_is_not_taken_for_free(case: str) -> None:
+    """Not every server knows conditional copies: what was not seen to be absent would be overwritten."""
+    script, kind = NOT_SEEN[case]
+    async with serving(*script, found("v1"), COPIED) as (storage, stub, _):
+        with pytest.raises(kind):
+            await storage.copy("a", "b", if_absent=True)
+        assert not any(seen.method == "PUT" for seen in stub.seen)
 
 
 async def test_an_error_behind_a_200_of_a_copy_is_an_error() -> None:
@@ -236,6 +320,16 @@ async def test_deleting_tells_a_missing_bucket_from_a_missing_object() -> None:
     async with serving(failure(404, "NoSuchKey"), failure(404, "NoSuchBucket")) as (storage, _, _):
         await storage.delete("a")
         with pytest.raises(NotFound):
+            await storage.delete("a")
+
+
+async def test_an_ingress_without_a_route_deletes_nothing() -> None:
+    lost = answer(404, b"404 page not found", {"Content-Type": "text/plain"})
+    async with serving(lost, answer(204)) as (storage, stub, _):
+        await storage.delete("a")
+        assert len(stub.seen) == 2
+    async with serving(lost) as (storage, _, _):
+        with pytest.raises(Unavailable, match="not an S3 server"):
             await storage.delete("a")
 
 

@@ -7,11 +7,8 @@ how; `azure_list` (with `azure_order`), `azure_blobs`, `azure_write`, `azure_cop
 
 from __future__ import annotations
 
-import asyncio
-import random
-import secrets
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from collections.abc import AsyncIterable, AsyncIterator
+from datetime import timedelta
 from typing import NamedTuple
 
 from videovector_operator.errors import Invalid, NotFound
@@ -25,11 +22,12 @@ from videovector_operator.storage.azure_errors import NO_BLOB
 from videovector_operator.storage.azure_list import Listing
 from videovector_operator.storage.azure_presign import Presigner
 from videovector_operator.storage.azure_write import Target, write_blob
-from videovector_operator.storage.exchange import Exchange, Limits
+from videovector_operator.storage.exchange import Exchange
 from videovector_operator.storage.object_key import refuse_bad_content_type, refuse_bad_expiry
 from videovector_operator.storage.port import AccessReport, Action, AzureSource, ListPage, ObjectInfo, StorageOptions
 from videovector_operator.storage.ranges import ACCEPTED
 from videovector_operator.storage.request import Reply, Request
+from videovector_operator.storage.surroundings import Surroundings
 
 _READER = "the role Storage Blob Data Reader on the container"
 _CONTRIBUTOR = "the role Storage Blob Data Contributor on the container"
@@ -39,14 +37,6 @@ _REMEDIES = {
     Action.WRITE: f"assign {_CONTRIBUTOR}, or give the shared access signature the permissions c and w",
     Action.DELETE: f"assign {_CONTRIBUTOR}, or give the shared access signature the permission d",
 }
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
-def _make_mark() -> str:
-    return secrets.token_hex(16)
 
 
 class _Opened(NamedTuple):
@@ -60,29 +50,21 @@ class _Opened(NamedTuple):
 class AzureStorage:
     """One container. Nothing is checked or connected before the first request; a bad endpoint is Invalid then.
 
-    ``clock``, ``jitter``, ``sleep`` and ``make_mark`` (a unique word) are for tests; ``credentials`` replaces what ``source`` says.
+    ``credentials`` replaces what ``source`` says.
     """
 
     def __init__(
         self,
         source: AzureSource,
         options: StorageOptions | None = None,
+        surroundings: Surroundings | None = None,
         *,
-        limits: Limits | None = None,
         credentials: Credentials | None = None,
-        clock: Callable[[], datetime] = _now,
-        jitter: Callable[[], float] = random.random,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        make_mark: Callable[[], str] = _make_mark,
     ) -> None:
         self._source = source
         self._options = options or StorageOptions()
-        self._limits = limits or Limits()
+        self._surroundings = surroundings or Surroundings()
         self._credentials = credentials
-        self._clock = clock
-        self._jitter = jitter
-        self._sleep = sleep
-        self._make_mark = make_mark
         self._opened: _Opened | None = None
         self._closed = False
 
@@ -131,7 +113,7 @@ class AzureStorage:
         """Store a blob from a stream; see the port. Blocks of a failed write vanish after a week: Azure removes them itself."""
         refuse_bad_content_type(content_type)
         opened = self._open()
-        target = Target(opened.http, opened.address, key, content_type, if_absent, self._make_mark())
+        target = Target(opened.http, opened.address, key, content_type, if_absent, self._surroundings.make_mark())
         return await write_blob(target, chunks)
 
     async def copy(
@@ -147,8 +129,10 @@ class AzureStorage:
         opened = self._open()
         own = opened.credentials
         query = own.token if isinstance(own, SasCredentials) else ""
-        mark = self._make_mark()
-        plan = Copy(opened.http, opened.address, key, target, from_bucket, if_absent, query, mark, self._sleep)
+        mark = self._surroundings.make_mark()
+        plan = Copy(
+            opened.http, opened.address, key, target, from_bucket, if_absent, query, mark, self._surroundings.sleep
+        )
         return await copy_blob(plan, fingerprint)
 
     async def delete(self, key: str) -> None:
@@ -218,15 +202,7 @@ class AzureStorage:
     def _connect(self) -> _Opened:
         address = build_address(self._source, self._options.endpoints)
         credentials = self._credentials or build_credentials(self._source, address, self._options.endpoints)
-        dialect = AzureDialect(address, credentials, self._clock)
-        http = Exchange(
-            address.place,
-            dialect,
-            self._limits,
-            self._options,
-            self._source.ca_bundle,
-            jitter=self._jitter,
-            sleep=self._sleep,
-        )
+        dialect = AzureDialect(address, credentials, self._surroundings.clock)
+        http = self._surroundings.open_exchange(address.place, dialect, self._options, self._source.ca_bundle)
         presigner = Presigner(http, address, credentials, dialect.now)
         return _Opened(http, address, credentials, Listing(http, address), presigner)

@@ -12,15 +12,15 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from videovector_operator.errors import Changed, Invalid, NotFound
+from videovector_operator.errors import Changed, Invalid, NotFound, Unavailable
 from videovector_operator.storage.azure_sign import parse_http_date
 from videovector_operator.storage.port import ObjectInfo
 from videovector_operator.storage.ranges import decode_range
 from videovector_operator.storage.request import Reply
 
-_CONTENT = re.compile(r"md5-([0-9a-f]{32})-(\d+)")
+_CONTENT = re.compile(r"md5-([0-9a-f]{32})-(\d{1,19})")
 _BLOCK = "BlockBlob"
-_SIZE = re.compile(r"bytes (?:\d+-\d+|\*)/(\d+)")
+_SIZE = re.compile(r"bytes (?:\d{1,19}-\d{1,19}|\*)/(\d{1,19})")
 METADATA = "x-ms-meta-"
 """What the headers of a blob's metadata begin with."""
 MARK = f"{METADATA}videovector_write"
@@ -100,15 +100,16 @@ def build_fields(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def check_content(key: str, label: str, start: int, pinned: Content, reply: Reply) -> bool:
-    """Compare the blob of a ranged reply with the pinned one. False = the reply does not say. Raises Changed."""
+    """Compare the blob of a ranged reply with the pinned one. False = the reply does not say. Raises Changed, and as `decode_read`."""
     headers = reply.headers
     if reply.status == 416:
         # Nothing is behind ``start``: another, shorter blob, unless it was to be expected.
         is_other = start < pinned.size
     else:
         whole = "content-md5" if reply.status == 200 else "x-ms-blob-content-md5"
-        md5, size = headers.get(whole), _SIZE.match(headers.get("content-range", ""))
+        md5, size = headers.get(whole), _SIZE.fullmatch(headers.get("content-range", ""))
         if md5 is None:
+            _refuse_page(key, reply)
             return False
         is_other = decode_md5(md5) != pinned.md5 or (size is not None and int(size[1]) != pinned.size)
     if is_other:
@@ -117,15 +118,20 @@ def check_content(key: str, label: str, start: int, pinned: Content, reply: Repl
 
 
 def decode_read(key: str, start: int, length: int, reply: Reply) -> bytes:
-    """Read a ranged reply; see `ranges.decode_range`. Raises Invalid for a web page that answers everything.
+    """Read a ranged reply; see `ranges.decode_range`. Raises Unavailable for a web page: the proxy that sent it may be gone in a moment.
 
     An empty blob has no range to name: emulators answer 206 all the same.
     """
     if reply.status == 206 and reply.headers.get("content-range", "").endswith("/0"):
         return b""
-    if reply.status == 200 and "etag" not in reply.headers:
-        raise Invalid(f"The answer to reading object {key!r} is not Azure's: check the endpoint")
+    _refuse_page(key, reply)
     return decode_range(key, start, length, reply)
+
+
+def _refuse_page(key: str, reply: Reply) -> None:
+    if reply.status == 200 and "etag" not in reply.headers:
+        hint = "check the endpoint, and whether a proxy's sign-in or error page is in the way"
+        raise Unavailable(f"The answer to reading object {key!r} is not Azure's: {hint}")
 
 
 def changed(key: str, label: str) -> Changed:

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from videovector_operator.errors import AccessDenied, AlreadyExists, Changed, StorageError, Unavailable
+from videovector_operator.errors import AccessDenied, AlreadyExists, Changed, NotFound, StorageError, Unavailable
 from videovector_operator.storage.azure_address import Address, refuse_lossy_name
 from videovector_operator.storage.azure_blobs import MARK, METADATA, changed, decode_head
 from videovector_operator.storage.azure_errors import UNEXPLAINED, is_create_conflict
@@ -20,7 +20,6 @@ from videovector_operator.storage.exchange import Exchange
 from videovector_operator.storage.port import ObjectInfo
 from videovector_operator.storage.ranges import ACCEPTED
 from videovector_operator.storage.request import Reply, Request
-from videovector_operator.storage.server_text import quote_server
 
 _FIRST_POLL_SECONDS = 0.25
 _LONGEST_POLL_SECONDS = 10.0
@@ -64,13 +63,17 @@ class Copy:
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """How far a copy is. ``etag`` has its quotes."""
+    """How far a copy is, in the server's words. ``etag`` has its quotes."""
 
     status: str
     id: str = ""
     etag: str = ""
     mark: str = ""
     description: str = ""
+
+    def is_one_of(self, *words: str) -> bool:
+        """Whether the status is one of these words (lowercase)."""
+        return self.status.lower() in words
 
 
 async def copy_blob(copy: Copy, fingerprint: str | None) -> ObjectInfo:
@@ -97,15 +100,17 @@ class Found(NamedTuple):
 async def look_up(http: Exchange, address: Address, key: str, container: str | None = None) -> Found:
     """Look one blob up. Raises NotFound."""
     action, path = f"look up object {key!r}", address.blob_path(key, container)
+    head = Request("HEAD", action, path=path)
     try:
-        return await http.send(Request("HEAD", action, path=path), lambda reply: _decode_found(key, reply))
+        return await http.send(head, lambda reply: _decode_found(key, reply))
     except AccessDenied as error:
         if error.code != UNEXPLAINED:
             raise
-        # A refused HEAD has no body that says why; the first byte's GET needs the same right.
-        first = Request("GET", action, path=path, headers={"range": "bytes=0-0"}, keep=1, accepted=ACCEPTED)
-        await http.send(first, lambda _: None)
-        raise
+    # A refused HEAD has no body that says why; the first byte's GET needs the same right. When it is let through, what was wrong is
+    # cured (the clock, a token) or has passed.
+    first = Request("GET", action, path=path, headers={"range": "bytes=0-0"}, keep=1, accepted=ACCEPTED)
+    await http.send(first, lambda _: None)
+    return await http.send(head, lambda reply: _decode_found(key, reply))
 
 
 def _decode_found(key: str, reply: Reply) -> Found:
@@ -164,7 +169,7 @@ async def _find_own(copy: Copy, error: StorageError) -> _State:
 def _decode_state(reply: Reply) -> _State:
     headers = reply.headers
     return _State(
-        headers.get("x-ms-copy-status", "success").lower(),
+        headers.get("x-ms-copy-status", "success"),
         headers.get("x-ms-copy-id", ""),
         headers.get("etag", ""),
         headers.get(MARK, ""),
@@ -174,8 +179,11 @@ def _decode_state(reply: Reply) -> _State:
 
 async def _poll(copy: Copy) -> _State | None:
     """Ask how far the target is; None = it is not there."""
-    request = Request("HEAD", f"look up object {copy.target!r}", path=copy.target_path, accepted=(200, 404))
-    return await copy.http.send(request, lambda reply: _decode_state(reply) if reply.status == 200 else None)
+    request = Request("HEAD", f"look up object {copy.target!r}", path=copy.target_path)
+    try:
+        return await copy.http.send(request, _decode_state)
+    except NotFound:
+        return None
 
 
 async def _wait(copy: Copy, begun: _State) -> None:
@@ -184,11 +192,12 @@ async def _wait(copy: Copy, begun: _State) -> None:
     delay, waited = _FIRST_POLL_SECONDS, 0.0
     what = f"Copying object {copy.key!r} to {copy.target!r} in {copy.address.label}"
     while state is not None and state.id == begun.id:
-        if state.status == "success":
+        if state.is_one_of("success"):
             return
-        if state.status != "pending":
-            said = quote_server(state.description, (copy.source_query,), longest=200)
-            raise Unavailable(f"{what} ended as {state.status[:32]}: {said}", "CopyFailed")
+        if not state.is_one_of("pending"):
+            ended = copy.http.quote(state.status, longest=32)
+            said = copy.http.quote(state.description, longest=200)
+            raise Unavailable(f"{what} ended as {ended}: {said}", "CopyFailed")
         if waited >= _LONGEST_COPY_SECONDS:
             raise Unavailable(f"{what} did not end within {_LONGEST_COPY_SECONDS / 60:.0f} minutes", "CopyPending")
         await copy.sleep(delay)
@@ -212,7 +221,7 @@ async def _abort(copy: Copy, begun: _State) -> None:
         await copy.http.send(request, lambda _: None)
     with contextlib.suppress(StorageError):
         state = await _poll(copy)
-        if state is None or state.id != begun.id or state.status not in ("aborted", "failed"):
+        if state is None or state.id != begun.id or not state.is_one_of("aborted", "failed"):
             return
         request = Request(
             "DELETE",

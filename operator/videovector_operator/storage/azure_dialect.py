@@ -6,17 +6,17 @@ Paths of requests are relative to the account: "/container/name".
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from videovector_operator.errors import InvalidCredentials, StorageError, Unavailable
 from videovector_operator.storage.azure_address import Address
 from videovector_operator.storage.azure_credentials import Credentials
 from videovector_operator.storage.azure_errors import CLOCK_SKEW, build_error
 from videovector_operator.storage.azure_identity import ENTRA_CODES
-from videovector_operator.storage.azure_sign import SignedParts, encode_query, format_http_date, parse_http_date
+from videovector_operator.storage.azure_sign import SignedParts, encode_query, format_http_date
 from videovector_operator.storage.exchange import Signed
 from videovector_operator.storage.request import Reply, Request
-from videovector_operator.storage.server_text import scrub
+from videovector_operator.storage.server_clock import TOO_FAR, Lesson, ServerClock
 
 API_VERSION = "2021-12-02"
 """The oldest that has all we ask for, so that servers other than Azure's own know it too."""
@@ -31,8 +31,7 @@ class AzureDialect:
     def __init__(self, address: Address, credentials: Credentials, clock: Callable[[], datetime]) -> None:
         self._address = address
         self._credentials = credentials
-        self._clock = clock
-        self._skew = timedelta(0)
+        self._clock = ServerClock(clock, _LARGEST_SKEW)
 
     async def authorize(self, request: Request) -> Signed:
         """Add version, date and credentials; see `exchange.Dialect`."""
@@ -53,11 +52,14 @@ class AzureDialect:
 
     def build_error(self, request: Request, reply: Reply) -> StorageError:
         """Translate a refusal; see `exchange.Dialect`."""
-        secrets = self._credentials.secrets()
-        error = build_error(request, self._address, reply, secrets)
+        error = build_error(request, self._address, reply, self.secrets())
         if isinstance(error, InvalidCredentials) or error.code == CLOCK_SKEW:
-            error = self._explain(error, reply)
-        return scrub(error, secrets)
+            return self._explain(error, reply)
+        return error
+
+    def secrets(self) -> tuple[str, ...]:
+        """What the credentials hold, or have used; see `exchange.Dialect`."""
+        return self._credentials.secrets()
 
     def can_renew(self, error: InvalidCredentials) -> bool:
         """Tell whether other credentials may be had; see `exchange.Dialect`. Not those that Entra ID itself did not give."""
@@ -69,25 +71,17 @@ class AzureDialect:
 
     def now(self) -> datetime:
         """The time by the server's clock, as far as it is known."""
-        return self._clock() + self._skew
+        return self._clock.now()
 
     def _explain(self, error: StorageError, reply: Reply) -> StorageError:
         """Say why the credentials were refused where the reply does not: a wrong clock, or an end that they name themselves."""
-        if self._learn_skew(reply.headers.get("date", "")):
+        lesson = self._clock.learn(reply.headers.get("date", ""))
+        if lesson is Lesson.LEARNT:
             return Unavailable(f"{error.message}. The server's clock is used from now on", CLOCK_SKEW)
+        if lesson is Lesson.TOO_FAR:
+            return type(error)(f"{error.message}. {TOO_FAR}", error.code)
         ended = self._credentials.expired_at(self.now())
         if ended is not None:
             text = f"{error.message}. The shared access signature ended at {ended:%Y-%m-%d %H:%M:%S} UTC"
             return InvalidCredentials(text, error.code)
         return error
-
-    def _learn_skew(self, date: str) -> bool:
-        """Date the next requests by the server's clock, when ours may be why one was refused."""
-        try:
-            skew = parse_http_date(date).astimezone(UTC) - self._clock()
-        except ValueError:
-            return False
-        if abs(skew - self._skew) <= _LARGEST_SKEW:
-            return False
-        self._skew = skew
-        return True

@@ -1,7 +1,8 @@
 """Translates Azure's answers to the `StorageError` tree: the one place that knows Azure's error codes.
 
 Messages name container and endpoint, Azure's code and the next step; never keys, tokens or signatures: what Azure says of
-refused credentials quotes what it was sent, and is left out. Pure: no I/O.
+refused credentials quotes what it was sent, and is left out. What the server says else is judged as it came and shown as
+`server_text` has it. Pure: no I/O.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from videovector_operator.errors import (
 from videovector_operator.storage.azure_address import Address
 from videovector_operator.storage.request import Reply, Request
 from videovector_operator.storage.retry_after import parse_retry_after
-from videovector_operator.storage.server_text import LONGEST_CODE, quote_server
+from videovector_operator.storage.server_text import quote_code, quote_server
 from videovector_operator.storage.xml_reply import parse_xml
 
 Verdict = tuple[type[StorageError], str]
@@ -80,6 +81,10 @@ _FAILED = (Unavailable, "Azure failed. It is tried again")
 _DAMAGED = (Unavailable, "the bytes were damaged on the way. It is tried again")
 _BAD = (Invalid, "Azure does not accept the request")
 _STRANGE = (Invalid, "unexpected answer. Check that the endpoint is the URL of a storage account's blob service")
+_NOT_THE_STORE = (
+    Unavailable,
+    "the server that answered is not Azure's blob service. It is tried again; if it stays so, check the endpoint and what is in front of it",
+)
 
 _BY_CODE: dict[str, Verdict] = {
     **dict.fromkeys(("AuthenticationFailed", "InvalidAuthenticationToken", "ExpiredAuthenticationToken"), _REFUSED),
@@ -115,6 +120,16 @@ _BY_CODE: dict[str, Verdict] = {
     **dict.fromkeys(("InternalError", "OperationTimedOut", "PendingCopyOperation"), _FAILED),
     **dict.fromkeys(("Md5Mismatch", "Crc64Mismatch"), _DAMAGED),
 }
+_OWN_CODES = frozenset(
+    (
+        *_BY_CODE,
+        OLD_VERSION,
+        "CannotVerifyCopySource",
+        "OutOfRangeInput",
+        "InvalidQueryParameterValue",
+        "CopyIdMismatch",
+    )
+)
 _BY_STATUS: dict[int, Verdict] = {
     400: _BAD,
     401: _REFUSED,
@@ -130,7 +145,7 @@ _NO_MATCH = re.compile(r"contentMD5 doesn't match", re.IGNORECASE)
 
 
 class _Said(NamedTuple):
-    """What a refusal says of itself; ``why`` is Azure's reason for refusing credentials, which is never repeated."""
+    """What a refusal says of itself, as it came; ``why`` is Azure's reason for refusing credentials, which is never repeated."""
 
     code: str
     detail: str
@@ -143,12 +158,15 @@ def build_error(request: Request, address: Address, reply: Reply, secrets: Itera
 
     ``secrets`` are taken out of what the server says.
     """
-    said = _parse(reply, secrets)
+    known = tuple(secrets)
+    said = _parse(reply)
     kind, text = _judge(request, reply, said)
-    code = CLOCK_SKEW if kind is Unavailable and said.code == "AuthenticationFailed" else said.code
-    told = f"HTTP {reply.status} {said.code}".strip()
-    if said.detail and kind is not InvalidCredentials:
-        told = f"{told}: {said.detail}"
+    shown = quote_code(said.code, known, _OWN_CODES)
+    code = CLOCK_SKEW if kind is Unavailable and said.code == "AuthenticationFailed" else shown
+    told = f"HTTP {reply.status} {shown}".strip()
+    detail = quote_server(said.detail, known, longest=_MAX_DETAIL)
+    if detail and kind is not InvalidCredentials:
+        told = f"{told}: {detail}"
     message = f"Cannot {request.action} in {address.label} at {address.endpoint}: {text} ({told})"
     if kind is Throttled:
         return Throttled(message, code, parse_retry_after(reply.headers))
@@ -160,15 +178,13 @@ def is_create_conflict(error: StorageError) -> bool:
     return isinstance(error, AlreadyExists) or (isinstance(error, Changed) and error.code == "ConditionNotMet")
 
 
-def _parse(reply: Reply, secrets: Iterable[str | None]) -> _Said:
+def _parse(reply: Reply) -> _Said:
     root = parse_xml(reply.body) if reply.body else None
     fields = {child.tag: (child.text or "").strip() for child in root} if root is not None else {}
-    code = reply.headers.get("x-ms-error-code", "") or fields.get("Code", "")
-    code = quote_server(code, secrets, longest=LONGEST_CODE)
+    code = (reply.headers.get("x-ms-error-code", "") or fields.get("Code", "")).strip()
     # The first line is the text; the others say request id and time.
-    lines = fields.get("Message", "").splitlines() or [""]
-    detail = quote_server(lines[0], secrets, longest=_MAX_DETAIL)
-    is_azure = bool(fields) or "x-ms-request-id" in reply.headers or "x-ms-error-code" in reply.headers
+    detail = (fields.get("Message", "").splitlines() or [""])[0]
+    is_azure = "Code" in fields or "x-ms-request-id" in reply.headers or "x-ms-error-code" in reply.headers
     return _Said(code, detail, f"{fields.get('AuthenticationErrorDetail', '')} {detail}", is_azure)
 
 
@@ -181,12 +197,17 @@ def _judge(request: Request, reply: Reply, said: _Said) -> Verdict:
     if said.code == "CannotVerifyCopySource" and reply.status in (401, 403):
         return _SOURCE_DENIED
     known = _BY_CODE.get(said.code)
-    if known is None and reply.status == 404 and (said.is_azure or request.method == "HEAD"):
-        known = _ABSENT
-    if known is None and (said.is_azure or reply.status not in (400, 404, 409)):
+    if known is None and reply.status == 404:
+        return _ABSENT if said.is_azure or _is_silent_head(request, reply) else _NOT_THE_STORE
+    if known is None and (said.is_azure or reply.status not in (400, 409)):
         known = _BY_STATUS.get(reply.status)
     # A busy server that says when to come back is throttling, whatever it calls it.
     return _SLOW_DOWN if known is _FAILED and "retry-after" in reply.headers else known or _STRANGE
+
+
+def _is_silent_head(request: Request, reply: Reply) -> bool:
+    """Whether there was no room to say more; what has a text for people is the 404 of an ingress without a route."""
+    return request.method == "HEAD" and not reply.headers.get("content-type", "").startswith("text/")
 
 
 def _judge_refused(why: str) -> Verdict:

@@ -60,7 +60,8 @@ class Listing:
                 return await self._fetch_marked(params, token, last)
             return await self._fetch_behind(params, last) if last else await self._fetch(params)
 
-        return follow_pages(fetch, self._address.label, start_after, order_hint=_ORDER_HINT, order=self._order)
+        label, order = self._address.label, self._order
+        return follow_pages(fetch, label, start_after, prefix=prefix, order_hint=_ORDER_HINT, order=order)
 
     async def _fetch_marked(self, params: dict[str, str], marker: str, last: str) -> RawPage:
         """Ask for the page behind ``marker``; by name when the server has forgotten it."""
@@ -92,10 +93,10 @@ class Listing:
         return None
 
     async def _walk(self, params: dict[str, str], last: str) -> RawPage:
-        """Go from the beginning to ``last``, page by page."""
-        marker = ""
+        """Go from the beginning to ``last``, in the largest pages: what is passed over need not be of the size that was asked for."""
+        large, marker = {**params, "maxresults": str(LARGEST_PAGE)}, ""
         for _ in range(_MOST_PAGES):
-            page = await self._fetch({**params, "marker": marker} if marker else params)
+            page = await self._fetch({**large, "marker": marker} if marker else large)
             names = [*(entry.key for entry in page.objects[-1:]), *page.prefixes[-1:]]
             if not page.more or any(self._order.is_behind(name, last) for name in names):
                 return page

@@ -16,11 +16,12 @@ import aiohttp
 from yarl import URL
 
 from videovector_operator.core.retry import LONGEST_RETRY_AFTER_SECONDS
-from videovector_operator.errors import InvalidCredentials, StorageError, Throttled, Unavailable
+from videovector_operator.errors import Invalid, InvalidCredentials, StorageError, Throttled, Unavailable
 from videovector_operator.storage.connection import Bounds
 from videovector_operator.storage.pool import ConnectionPool, build_head
 from videovector_operator.storage.port import StorageOptions
 from videovector_operator.storage.request import Reply, Request
+from videovector_operator.storage.server_text import quote_server
 from videovector_operator.storage.transport import (
     GuardedResolver,
     Place,
@@ -33,6 +34,8 @@ from videovector_operator.storage.transport import (
 T = TypeVar("T")
 _LONGEST_ERROR_BODY = 64 * 1024
 _LARGEST_PIECE = 256 * 1024
+_SENSELESS = (ValueError, LookupError, OverflowError, TypeError)
+"""What reading a reply raises when a server says what nobody foresaw."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,10 @@ class Dialect(Protocol):
 
     def build_error(self, request: Request, reply: Reply) -> StorageError:
         """Translate a reply that was not accepted; no secret may be in it."""
+        ...
+
+    def secrets(self) -> tuple[str | None, ...]:
+        """Texts that must be taken out of whatever the server says."""
         ...
 
     def can_renew(self, error: InvalidCredentials) -> bool:
@@ -116,8 +123,12 @@ class Exchange:
         await self._session.close()
 
     def build_error(self, request: Request, reply: Reply) -> StorageError:
-        """Translate a reply whose status says success and whose body says failure; for ``decode``."""
-        return self._dialect.build_error(request, reply)
+        """Translate a reply that is a refusal; for ``decode`` too, as bodies may say failure behind a status that says success."""
+        return self._read(request, reply, lambda refused: self._dialect.build_error(request, refused))
+
+    def quote(self, text: str, *, longest: int) -> str:
+        """Return what of a server's ``text`` may be shown in a message."""
+        return quote_server(text, self._dialect.secrets(), longest=longest)
 
     async def send(
         self, request: Request, decode: Callable[[Reply], T], *, failures: list[StorageError] | None = None
@@ -125,18 +136,19 @@ class Exchange:
         """Send ``request`` until it succeeds, fails for good, or tries and time are used up.
 
         Retried: Throttled and Unavailable, from the transport, the reply or ``decode``; expired ambient credentials once.
-        ``failures`` collects what was retried: with any, the server may have done the work before.
+        ``failures`` collects what was retried: with any, the server may have done the work before. What ``decode`` cannot make
+        sense of is Invalid.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._total + request.extra_seconds
         attempts = request.attempts or self._attempts
-        attempt = 0
+        attempt, has_renewed = 0, False
         while True:
             attempt += 1
             # Waiting for one's turn is no fault of the server: it does not use up the call's time.
             deadline += await self._wait_for_turn()
             try:
-                return decode(await self._send_once(request, deadline - loop.time()))
+                return self._read(request, await self._send_once(request, deadline - loop.time()), decode)
             except (Throttled, Unavailable) as error:
                 delay = self._delay(attempt, error)
                 if attempt >= attempts or loop.time() + delay >= deadline:
@@ -144,9 +156,9 @@ class Exchange:
                 if failures is not None:
                     failures.append(error)
             except InvalidCredentials as error:
-                if attempt > 1 or not self._dialect.can_renew(error):
+                if has_renewed or not self._dialect.can_renew(error):
                     raise
-                delay = 0.0
+                has_renewed, delay = True, 0.0
             await self._sleep(delay)
 
     async def pause(self, tries: int, error: Throttled | Unavailable) -> None:
@@ -158,6 +170,18 @@ class Exchange:
         if tries >= self._attempts or delay >= self._total:
             raise error
         await self._sleep(delay)
+
+    def _read(self, request: Request, reply: Reply, read: Callable[[Reply], T]) -> T:
+        """Read a reply. Raises Invalid for one that nobody foresaw: no server may end a worker by what it says."""
+        try:
+            return read(reply)
+        except _SENSELESS:
+            pass
+        # Not from within: a traceback would show what the server said, unchecked.
+        place = self.place
+        raise Invalid(
+            f"Cannot {request.action} in {place.label} at {place.endpoint}: the answer is not {place.server}. Check the endpoint"
+        )
 
     async def _wait_for_turn(self) -> float:
         """Wait until the pace allows one more request; returns the seconds that it took."""
@@ -195,7 +219,7 @@ class Exchange:
         else:
             reply = await self._exchange_by_session(request, signed)
         if reply.status not in request.accepted:
-            raise self._dialect.build_error(request, reply)
+            raise self.build_error(request, reply)
         return reply
 
     async def _exchange_by_session(self, request: Request, signed: Signed) -> Reply:

@@ -7,19 +7,16 @@ identities. The pieces: `gcs_address` where, `gcs_dialect` (with `gcs_credential
 
 from __future__ import annotations
 
-import asyncio
 import functools
-import random
-import secrets
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterable, AsyncIterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from videovector_operator.errors import Invalid
 from videovector_operator.storage.access import probe_access
 from videovector_operator.storage.endpoint_policy import refuse_clear_text, refuse_own_authority
-from videovector_operator.storage.exchange import Exchange, Limits
+from videovector_operator.storage.exchange import Exchange
 from videovector_operator.storage.gcs_access import REMEDIES, judge_overwriting
 from videovector_operator.storage.gcs_address import Address, build_address, object_path, refuse_showing_tokens
 from videovector_operator.storage.gcs_copy import Copy, copy_object
@@ -39,42 +36,27 @@ from videovector_operator.storage.gcs_write import Target, write_object
 from videovector_operator.storage.object_key import refuse_bad_expiry, refuse_bad_prefix
 from videovector_operator.storage.port import AccessReport, GcsSource, ListPage, ObjectInfo, StorageOptions
 from videovector_operator.storage.request import Reply, Request
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
-def _make_mark() -> str:
-    return secrets.token_hex(16)
+from videovector_operator.storage.surroundings import Surroundings
 
 
 class GcsStorage:
     """One bucket. Nothing is checked or connected before the first request; a bad endpoint is Invalid then.
 
-    ``clock``, ``jitter``, ``sleep`` and ``make_mark`` (a unique word) are for tests; ``credentials`` replaces what ``source`` says.
+    ``credentials`` replaces what ``source`` says.
     """
 
     def __init__(
         self,
         source: GcsSource,
         options: StorageOptions | None = None,
+        surroundings: Surroundings | None = None,
         *,
-        limits: Limits | None = None,
         credentials: Credentials | None = None,
-        clock: Callable[[], datetime] = _now,
-        jitter: Callable[[], float] = random.random,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        make_mark: Callable[[], str] = _make_mark,
     ) -> None:
         self._source = source
         self._options = options or StorageOptions()
-        self._limits = limits or Limits()
+        self._surroundings = surroundings or Surroundings()
         self._credentials = credentials
-        self._clock = clock
-        self._jitter = jitter
-        self._sleep = sleep
-        self._make_mark = make_mark
         self._opened: tuple[Exchange, GcsDialect, Address] | None = None
         self._closed = False
 
@@ -106,7 +88,7 @@ class GcsStorage:
         if_absent: bool = False,
     ) -> ObjectInfo:
         """Store an object from a stream; see the port."""
-        target = Target(self._source.bucket, key, content_type, if_absent, self._make_mark())
+        target = Target(self._source.bucket, key, content_type, if_absent, self._surroundings.make_mark())
         return await write_object(self._open()[0], target, chunks)
 
     async def copy(
@@ -165,16 +147,8 @@ class GcsStorage:
         if self._opened is None:
             address = build_address(self._source, self._options.endpoints)
             credentials = self._credentials or self._build_credentials(address)
-            dialect = GcsDialect(address, credentials, self._source.project_id, self._clock)
-            http = Exchange(
-                address.place,
-                dialect,
-                self._limits,
-                self._options,
-                self._source.ca_bundle,
-                jitter=self._jitter,
-                sleep=self._sleep,
-            )
+            dialect = GcsDialect(address, credentials, self._source.project_id, self._surroundings.clock)
+            http = self._surroundings.open_exchange(address.place, dialect, self._options, self._source.ca_bundle)
             self._opened = (http, dialect, address)
         return self._opened
 

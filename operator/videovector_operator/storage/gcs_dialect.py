@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timedelta
 from urllib.parse import quote
 
 from videovector_operator.errors import InvalidCredentials, StorageError, Unavailable
@@ -13,7 +12,7 @@ from videovector_operator.storage.gcs_address import Address
 from videovector_operator.storage.gcs_credentials import Credentials
 from videovector_operator.storage.gcs_errors import REQUESTER_PAYS, build_error
 from videovector_operator.storage.request import Reply, Request
-from videovector_operator.storage.server_text import scrub
+from videovector_operator.storage.server_clock import TOO_FAR, Lesson, ServerClock
 
 _LARGEST_SKEW = timedelta(minutes=1)
 """Clocks that differ by more may be why a token was refused."""
@@ -26,8 +25,7 @@ class GcsDialect:
         self._address = address
         self.credentials = credentials
         self._project = project
-        self._clock = clock
-        self._skew = timedelta(0)
+        self._clock = ServerClock(clock, _LARGEST_SKEW)
         self._has_learnt_skew = False
         self._is_payer_needed = False
         self._used = ""
@@ -43,14 +41,20 @@ class GcsDialect:
 
     def build_error(self, request: Request, reply: Reply) -> StorageError:
         """Translate a refusal; see `exchange.Dialect`."""
-        secrets = (self._used, request.params.get("upload_id"))
-        error = scrub(build_error(request, self._address, reply, secrets), secrets)
+        error = build_error(request, self._address, reply, (*self.secrets(), request.params.get("upload_id")))
         if error.code == REQUESTER_PAYS and not self._is_payer_needed and self._project:
             self._is_payer_needed = True
             return Unavailable(f"{error.message}. It is tried again with the project of projectId", error.code)
         if isinstance(error, InvalidCredentials):
-            self._learn_skew(reply.headers.get("date", ""))
+            lesson = self._clock.learn(reply.headers.get("date", ""))
+            if lesson is Lesson.TOO_FAR:
+                return InvalidCredentials(f"{error.message}. {TOO_FAR}", error.code)
+            self._has_learnt_skew = self._has_learnt_skew or lesson is Lesson.LEARNT
         return error
+
+    def secrets(self) -> tuple[str | None, ...]:
+        """The token that was used last; see `exchange.Dialect`."""
+        return (self._used,)
 
     def can_renew(self, error: InvalidCredentials) -> bool:
         """Tell whether another token may be accepted; see `exchange.Dialect`. Google does not say which ones have expired."""
@@ -67,16 +71,7 @@ class GcsDialect:
 
     def now(self) -> datetime:
         """The time by the server's clock, as far as it is known."""
-        return self._clock() + self._skew
-
-    def _learn_skew(self, date: str) -> None:
-        """Date the next tokens by the server's clock, when ours may be why one was refused."""
-        try:
-            skew = parsedate_to_datetime(date).astimezone(UTC) - self._clock()
-        except ValueError:
-            return
-        if abs(skew - self._skew) > _LARGEST_SKEW:
-            self._skew, self._has_learnt_skew = skew, True
+        return self._clock.now()
 
 
 def encode_query(params: Mapping[str, str]) -> str:

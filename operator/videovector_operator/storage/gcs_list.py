@@ -36,7 +36,7 @@ def list_pages(
     async def fetch(token: str, last: str) -> RawPage:
         return await _fetch(http, address, params, token, last)
 
-    return follow_pages(fetch, f"bucket '{address.bucket}'", start_after, order_hint=_ORDER_HINT)
+    return follow_pages(fetch, f"bucket '{address.bucket}'", start_after, prefix=prefix, order_hint=_ORDER_HINT)
 
 
 async def _fetch(http: Exchange, address: Address, params: dict[str, str], token: str, last: str) -> RawPage:

@@ -25,7 +25,11 @@ _GENERATION = re.compile(r"[1-9][0-9]{0,17}")
 
 def parse_objects(entries: list[Answer]) -> list[ObjectInfo]:
     """Read objects. Raises KeyError, ValueError, TypeError or AttributeError for what are none, or hold what is not text."""
-    objects = [_parse(entry) for entry in entries]
+    try:
+        objects = [_parse(entry) for entry in entries]
+    except OverflowError:
+        # A size without end, a time before all times.
+        raise ValueError("out of bounds") from None
     # One pass in C over all texts: half of a surrogate pair is no text either.
     "".join([entry.key + entry.fingerprint + entry.content_type + entry.storage_class for entry in objects]).encode()
     return objects

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from videovector_operator.errors import Changed, Invalid
+from videovector_operator.errors import Changed, Invalid, Unavailable
 from videovector_operator.storage.exchange import Exchange
 from videovector_operator.storage.gcs_address import object_path
 from videovector_operator.storage.gcs_objects import pin
@@ -58,13 +58,14 @@ async def read_range(
 
 
 def _check_source(key: str, fingerprint: str | None, reply: Reply) -> None:
-    """Look whose bytes these are: Google says the generation with all of them. Raises Invalid, and Changed for another version.
+    """Look whose bytes these are: Google says the generation with all of them. Raises Unavailable, and Changed for another version.
 
-    So a web page that answers everything is no content, and a server that ignores conditions is found out.
+    So a web page is no content (the proxy that sent it may be gone in a moment), and a server that ignores conditions is found out.
     """
     generation = reply.headers.get("x-goog-generation", "")
     if reply.status == 200 and not generation:
-        raise Invalid(f"The answer to reading object {key!r} is not Cloud Storage's: check the endpoint")
+        hint = "check the endpoint, and whether a proxy's sign-in or error page is in the way"
+        raise Unavailable(f"The answer to reading object {key!r} is not Cloud Storage's: {hint}")
     if fingerprint is not None and generation not in ("", fingerprint):
         raise Changed(f"Object {key!r} was changed since it was listed", "conditionNotMet")
 

@@ -22,7 +22,7 @@ from videovector_operator.storage.request import Reply, Request, transfer_second
 _GO_ON = 308
 _MOST_STEPS = 100
 """Requests that one block may take; each but the failed ones must bring it forward."""
-_PERSISTED = re.compile(r"bytes=0-(\d+)")
+_PERSISTED = re.compile(r"bytes=0-(\d{1,19})")
 _GIVEN_UP = (200, 204, 404, 410, 499)
 """Google answers 499 when it has forgotten a session, and 404 or 410 when it had forgotten it before."""
 

@@ -13,6 +13,7 @@ from videovector_operator.storage.port import ListPage, ObjectInfo
 
 _MOST_IDLE_PAGES = 1000
 """Empty pages in a row are legal (deleted versions), endless ones are not."""
+_SHOWN = 64
 
 
 _ENTRY_BYTES = 12 * 1024
@@ -58,12 +59,18 @@ _BY_CODE_POINTS = KeyOrder()
 
 
 async def follow_pages(
-    fetch: Fetch, label: str, start_after: str, *, order_hint: str, order: KeyOrder = _BY_CODE_POINTS
+    fetch: Fetch,
+    label: str,
+    start_after: str,
+    *,
+    prefix: str = "",
+    order_hint: str,
+    order: KeyOrder = _BY_CODE_POINTS,
 ) -> AsyncIterator[ListPage]:
     """Yield pages that hold something; entries (keys and prefixes) at or before ``start_after`` never come.
 
-    ``label`` names the bucket and ``order_hint`` is the next step for people whose server does not list in order. Raises Invalid
-    for a listing that is out of order or does not advance.
+    ``label`` names the bucket, ``prefix`` is what was asked for, and ``order_hint`` is the next step for people whose server does not
+    list in order. Raises Invalid for a listing that is out of order, holds what does not begin with ``prefix``, or does not advance.
     """
     last, token, idle = start_after, "", 0
     while True:
@@ -73,6 +80,7 @@ async def follow_pages(
             raise Invalid(
                 f"The server does not list {label} in key order, so that a listing could not be resumed{order_hint}"
             )
+        _refuse_strangers(found, prefix, label)
         if found.objects or found.prefixes:
             yield found
         if not page.more:
@@ -81,6 +89,18 @@ async def follow_pages(
         if idle and (page.token in ("", token) or idle > _MOST_IDLE_PAGES):
             raise Invalid(f"The listing of {label} does not advance: the server repeats itself")
         last, token = reached, page.token
+
+
+def _refuse_strangers(page: ListPage, prefix: str, label: str) -> None:
+    """Raise Invalid for entries that do not begin with ``prefix``: some servers ignore it, and would have us take everything.
+
+    The page is known to be in order, and in every order names of one prefix stand side by side: the ends speak for all between them.
+    """
+    ends = [*(entry.key for entry in (*page.objects[:1], *page.objects[-1:])), *page.prefixes[:1], *page.prefixes[-1:]]
+    if not all(name.startswith(prefix) for name in ends):
+        raise Invalid(
+            f"The server does not keep to the prefix {prefix[:_SHOWN]!r}: its listing of {label} holds other names too. Check the endpoint"
+        )
 
 
 def _after(page: RawPage, last: str, order: KeyOrder) -> tuple[ListPage, str]:

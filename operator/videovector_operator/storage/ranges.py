@@ -7,7 +7,7 @@ import re
 from videovector_operator.errors import Invalid, Unavailable
 from videovector_operator.storage.request import Reply
 
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19}|\*)")
 ACCEPTED = (206, 200, 416)
 """What a ranged GET's `Request` accepts: the part, the whole (cut by the transport), or nothing behind the end."""
 
@@ -19,7 +19,7 @@ def decode_range(key: str, start: int, length: int, reply: Reply) -> bytes:
     if reply.status == 200:
         # The server ignores ranges: the transport has cut the slice out.
         return reply.body
-    match = _CONTENT_RANGE.match(reply.headers.get("content-range", ""))
+    match = _CONTENT_RANGE.fullmatch(reply.headers.get("content-range", ""))
     if match is None:
         raise Invalid(f"The answer to reading object {key!r} does not say which bytes it holds: check the endpoint")
     first, last, size = int(match[1]), int(match[2]), match[3]

@@ -8,19 +8,16 @@ over `pool` + `connection` for ranged reads); `s3_list`, `s3_object`, `s3_write`
 
 from __future__ import annotations
 
-import asyncio
 import functools
-import random
-import secrets
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterable, AsyncIterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import NamedTuple
 
 from videovector_operator.errors import Invalid, NotFound
 from videovector_operator.storage.access import probe_access
-from videovector_operator.storage.exchange import Exchange, Limits
+from videovector_operator.storage.exchange import Exchange
 from videovector_operator.storage.object_key import (
     refuse_bad_content_type,
     refuse_bad_expiry,
@@ -39,6 +36,7 @@ from videovector_operator.storage.s3_list import list_pages
 from videovector_operator.storage.s3_object import check_version, look_up, path_of
 from videovector_operator.storage.s3_presign import presign_get
 from videovector_operator.storage.s3_write import Target, write_object
+from videovector_operator.storage.surroundings import Surroundings
 
 _REMEDIES = {
     Action.LIST: "allow s3:ListBucket on the bucket",
@@ -46,14 +44,6 @@ _REMEDIES = {
     Action.WRITE: "allow s3:PutObject below the Connector's exportBasePath",
     Action.DELETE: "allow s3:DeleteObject below the Connector's exportBasePath",
 }
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
-def _make_mark() -> str:
-    return secrets.token_hex(16)
 
 
 class _Opened(NamedTuple):
@@ -66,29 +56,21 @@ class _Opened(NamedTuple):
 class S3Storage:
     """One S3 bucket. Nothing is checked or connected before the first request; a bad endpoint is Invalid then.
 
-    ``clock``, ``jitter``, ``sleep`` and ``make_mark`` (a unique word) are for tests; ``credentials`` replaces what ``source`` says.
+    ``credentials`` replaces what ``source`` says.
     """
 
     def __init__(
         self,
         source: S3Source,
         options: StorageOptions | None = None,
+        surroundings: Surroundings | None = None,
         *,
-        limits: Limits | None = None,
         credentials: CredentialsProvider | None = None,
-        clock: Callable[[], datetime] = _now,
-        jitter: Callable[[], float] = random.random,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        make_mark: Callable[[], str] = _make_mark,
     ) -> None:
         self._source = source
         self._options = options or StorageOptions()
-        self._limits = limits or Limits()
+        self._surroundings = surroundings or Surroundings()
         self._credentials = credentials
-        self._clock = clock
-        self._jitter = jitter
-        self._sleep = sleep
-        self._make_mark = make_mark
         self._opened: dict[str, _Opened] = {}
         self._closed = False
 
@@ -145,7 +127,7 @@ class S3Storage:
         refuse_bad_key(key)
         refuse_bad_content_type(content_type)
         opened = self._open()
-        target = Target(key, content_type, if_absent, self._make_mark(), opened.dialect.now)
+        target = Target(key, content_type, if_absent, self._surroundings.make_mark(), opened.dialect.now)
         return await write_object(opened.http, target, chunks)
 
     async def copy(
@@ -167,7 +149,7 @@ class S3Storage:
             key,
             target,
             if_absent=if_absent,
-            mark=self._make_mark(),
+            mark=self._surroundings.make_mark(),
             now=opened.dialect.now,
         )
         return await copy_object(plan, fingerprint)
@@ -214,16 +196,8 @@ class S3Storage:
     def _connect(self, source: S3Source) -> _Opened:
         address = build_address(source, self._options.endpoints)
         credentials = self._credentials or _build_credentials(source)
-        dialect = S3Dialect(address, credentials, self._clock)
-        http = Exchange(
-            address.place,
-            dialect,
-            self._limits,
-            self._options,
-            source.ca_bundle,
-            jitter=self._jitter,
-            sleep=self._sleep,
-        )
+        dialect = S3Dialect(address, credentials, self._surroundings.clock)
+        http = self._surroundings.open_exchange(address.place, dialect, self._options, source.ca_bundle)
         return _Opened(http, dialect, address, credentials)
 
 

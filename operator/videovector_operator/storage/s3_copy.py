@@ -1,6 +1,7 @@
 """Copies objects within an S3 server: one CopyObject up to 256 MiB, above that ranges side by side.
 
 Every copy is pinned to the version that was looked up first, also when the caller does not name one: what is copied is whole.
+What may only be created bears the mark of its call, so that after a lost answer it can be told from somebody else's.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import quote
 
-from videovector_operator.errors import Changed, NotFound, StorageError
+from videovector_operator.errors import AccessDenied, Changed, NotFound, StorageError
 from videovector_operator.storage.exchange import Exchange
 from videovector_operator.storage.parts import send_parts
 from videovector_operator.storage.port import ObjectInfo
@@ -35,6 +36,11 @@ _PATIENCE = 6.0
 _TRIES = 3
 """Versions that are tried when the source changes under a copy that names none."""
 _KEPT = ("content-type", "cache-control", "content-disposition", "content-encoding", "content-language", "expires")
+_METADATA = "x-amz-meta-"
+_UNTOLD = "x-amz-missing-meta"
+"""Header that counts metadata which no header can hold."""
+_MOST_METADATA_BYTES = 2048
+"""Names and values of an object's metadata, without the prefix of the headers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +91,7 @@ async def _is_there(copy: Copy) -> bool:
         if error.code == "NoSuchBucket":
             raise
         return False
-    except StorageError:
+    except AccessDenied:
         # Who may not read may write all the same; the condition itself decides.
         return False
     return True
@@ -108,15 +114,27 @@ async def _copy_found(copy: Copy, found: Found) -> ObjectInfo:
 def _kept_headers(found: Found) -> dict[str, str]:
     """What a copy at once would keep by itself: type and metadata."""
     pairs = ((name.lower(), value) for name, value in found.headers.items())
-    return {name: value for name, value in pairs if name in _KEPT or (name.startswith("x-amz-meta-") and name != MARK)}
+    return {name: value for name, value in pairs if name in _KEPT or (name.startswith(_METADATA) and name != MARK)}
+
+
+def _marked_headers(copy: Copy, found: Found) -> dict[str, str]:
+    """The mark, and all that a copy would keep by itself: who names any must name all. None when that would not come through as it is."""
+    kept = _kept_headers(found)
+    own = {**kept, MARK: copy.mark}
+    size = sum(len(name) - len(_METADATA) + len(value) for name, value in own.items() if name.startswith(_METADATA))
+    is_plain = all(text.isascii() and text.isprintable() and text == " ".join(text.split()) for text in kept.values())
+    if not is_plain or size > _MOST_METADATA_BYTES or _UNTOLD in found.headers:
+        return {}
+    return {"x-amz-metadata-directive": "REPLACE", **own}
 
 
 async def _copy_at_once(copy: Copy, found: Found) -> ObjectInfo:
+    marked = _marked_headers(copy, found) if copy.if_absent else {}
     request = Request(
         "PUT",
         copy.action,
         path=path_of(copy.target),
-        headers={**_source_headers(copy, found), **(IF_ABSENT if copy.if_absent else {})},
+        headers={**_source_headers(copy, found), **(IF_ABSENT if copy.if_absent else {}), **marked},
         extra_seconds=transfer_seconds(found.info.size) / 16,
         patience=_PATIENCE,
     )
@@ -136,9 +154,9 @@ async def _copy_at_once(copy: Copy, found: Found) -> ObjectInfo:
     try:
         return await copy.http.send(request, decode, failures=failures)
     except Changed as error:
-        await _tell_apart(copy, found, error)
-        if failures and (done := await _find_done(copy, found)):
+        if copy.if_absent and failures and (done := await _find_done(copy, found, is_marked=bool(marked))):
             return done
+        await _tell_apart(copy, found, error)
         raise exists_already(copy.http, copy.target, error.code) from None
 
 
@@ -191,14 +209,16 @@ async def _tell_apart(copy: Copy, found: Found, error: Changed) -> None:
         raise _changed(copy, error.code)
 
 
-async def _find_done(copy: Copy, found: Found) -> ObjectInfo | None:
-    """Look for what an earlier try, whose answer was lost, has made: nothing was there before the first one."""
+async def _find_done(copy: Copy, found: Found, *, is_marked: bool) -> ObjectInfo | None:
+    """Look for what an earlier try, whose answer was lost, has made. Without a mark the same content counts as ours."""
     try:
-        there = (await look_up(copy.http, copy.target)).info
+        there = await look_up(copy.http, copy.target)
     except StorageError:
         return None
-    same = (there.size, there.fingerprint) == (found.info.size, found.info.fingerprint)
-    return there if same else None
+    if is_marked:
+        return there.info if there.headers.get(MARK) == copy.mark else None
+    same = (there.info.size, there.info.fingerprint) == (found.info.size, found.info.fingerprint)
+    return there.info if same else None
 
 
 def _changed(copy: Copy, code: str = "") -> Changed:

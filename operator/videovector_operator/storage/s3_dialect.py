@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timedelta
 
 from videovector_operator.errors import InvalidCredentials, StorageError
 from videovector_operator.storage.exchange import Signed
@@ -14,7 +13,7 @@ from videovector_operator.storage.s3_address import Address
 from videovector_operator.storage.s3_credentials import CredentialsProvider
 from videovector_operator.storage.s3_errors import CLOCK_SKEW, EXPIRED_CODES, build_error
 from videovector_operator.storage.s3_sign import SignedParts, Signer, encode_query
-from videovector_operator.storage.server_text import scrub
+from videovector_operator.storage.server_clock import Lesson, ServerClock
 
 
 class S3Dialect:
@@ -23,9 +22,8 @@ class S3Dialect:
     def __init__(self, address: Address, credentials: CredentialsProvider, clock: Callable[[], datetime]) -> None:
         self._address = address
         self._credentials = credentials
-        self._clock = clock
+        self._clock = ServerClock(clock, timedelta(0))
         self._signer = Signer(address.region)
-        self._skew = timedelta(0)
         self._used: StaticCredentials | None = None
 
     async def authorize(self, request: Request) -> Signed:
@@ -43,12 +41,15 @@ class S3Dialect:
 
     def build_error(self, request: Request, reply: Reply) -> StorageError:
         """Translate a refusal; see `exchange.Dialect`."""
+        error = build_error(request, self._address, reply, self.secrets())
+        if error.code == CLOCK_SKEW and self._clock.learn(reply.headers.get("date", "")) is not Lesson.LEARNT:
+            self._clock.forget()
+        return error
+
+    def secrets(self) -> tuple[str | None, ...]:
+        """The credentials that were used last; see `exchange.Dialect`."""
         used = self._used
-        secrets = (used.secret_access_key, used.session_token, used.access_key_id) if used else ()
-        error = build_error(request.action, self._address, reply, secrets)
-        if error.code == CLOCK_SKEW:
-            self._learn_skew(reply.headers.get("date", ""))
-        return scrub(error, secrets)
+        return (used.secret_access_key, used.session_token, used.access_key_id) if used else ()
 
     def can_renew(self, error: InvalidCredentials) -> bool:
         """Tell whether expired credentials may be replaced; see `exchange.Dialect`."""
@@ -60,11 +61,4 @@ class S3Dialect:
 
     def now(self) -> datetime:
         """The time by the server's clock, as far as it is known."""
-        return self._clock() + self._skew
-
-    def _learn_skew(self, date: str) -> None:
-        """Sign the next requests by the server's clock."""
-        try:
-            self._skew = parsedate_to_datetime(date).astimezone(UTC) - self._clock()
-        except ValueError:
-            self._skew = timedelta(0)
+        return self._clock.now()

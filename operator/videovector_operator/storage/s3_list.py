@@ -33,7 +33,7 @@ async def list_pages(
     async def fetch(token: str, last: str) -> RawPage:
         return await _fetch(http, params, token, last)
 
-    async for page in follow_pages(fetch, http.place.label, start_after, order_hint=_ORDER_HINT):
+    async for page in follow_pages(fetch, http.place.label, start_after, prefix=prefix, order_hint=_ORDER_HINT):
         yield page
 
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from typing import NamedTuple
 
-from videovector_operator.errors import AccessDenied, Changed, Invalid
+from videovector_operator.errors import AccessDenied, Changed, Invalid, Unavailable
 from videovector_operator.storage.exchange import Exchange
 from videovector_operator.storage.object_key import refuse_bad_key
 from videovector_operator.storage.port import ObjectInfo
 from videovector_operator.storage.request import Reply, Request
 from videovector_operator.storage.s3_answer import not_s3, parse_etag
 from videovector_operator.storage.s3_sign import encode_key
+from videovector_operator.storage.server_clock import parse_server_date
 
 _CHECKSUMS = ("crc64nvme", "crc32c", "sha256", "crc32", "sha1")
 
@@ -39,27 +39,31 @@ async def look_up(http: Exchange, key: str) -> Found:
     def decode(reply: Reply) -> Found:
         return _decode_found(key, reply.headers)
 
+    head = Request("HEAD", action, path=path, headers={"x-amz-checksum-mode": "ENABLED"})
     try:
-        return await http.send(Request("HEAD", action, path=path, headers={"x-amz-checksum-mode": "ENABLED"}), decode)
+        return await http.send(head, decode)
     except (AccessDenied, Invalid) as error:
         if error.code:
             raise
-        # A refused HEAD has no body and so no code; the first byte's GET needs the same right and says why.
-        first = Request("GET", action, path=path, headers={"range": "bytes=0-0"}, keep=1, accepted=(200, 206, 416))
-        await http.send(first, lambda _: None)
-        raise
+    # A refused HEAD has no body and so no code; the first byte's GET needs the same right and says why. When it is let through, what was
+    # wrong is cured (the clock, a token) or has passed.
+    first = Request("GET", action, path=path, headers={"range": "bytes=0-0"}, keep=1, accepted=(200, 206, 416))
+    await http.send(first, lambda _: None)
+    return await http.send(head, decode)
 
 
 def check_version(key: str, fingerprint: str | None, reply: Reply) -> None:
     """Check that the reply to a read is an object's, and of the right version: not every server knows If-Match.
 
-    Raises Invalid for what has no ETag (the page of a proxy that is in the way, for instance) and Changed.
+    Raises Changed, and Unavailable for what has no ETag: the page of a proxy that is in the way, which may be gone in a moment.
     """
     if reply.status == 416:
         return
     etag = parse_etag(reply.headers.get("etag", ""))
     if not etag:
-        raise not_s3(f"read object {key!r}")
+        raise Unavailable(
+            f"{not_s3(f'read object {key!r}').message}, and whether a proxy's sign-in or error page is in the way"
+        )
     if fingerprint is not None and etag != fingerprint:
         raise Changed(f"Object {key!r} was changed since it was listed: the server gave another version")
 
@@ -77,7 +81,7 @@ def decode_written(key: str, size: int, content_type: str, headers: Mapping[str,
 def parse_date(headers: Mapping[str, str], now: datetime) -> datetime:
     """Read the server's clock; ``now`` stands in for a server that does not say it."""
     try:
-        return parsedate_to_datetime(headers["date"]).astimezone(UTC)
+        return parse_server_date(headers["date"])
     except (KeyError, ValueError):
         return now
 
@@ -99,7 +103,7 @@ def _decode_found(key: str, headers: Mapping[str, str]) -> Found:
             key,
             int(headers["content-length"]),
             parse_etag(headers["etag"]),
-            parsedate_to_datetime(headers["last-modified"]).astimezone(UTC),
+            parse_server_date(headers["last-modified"]),
             "" if storage_class == "STANDARD" else storage_class,
             headers.get("content-type", ""),
             parse_checksum(lambda name: headers.get(f"x-amz-checksum-{name}")) if whole else "",

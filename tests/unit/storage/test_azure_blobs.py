@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from videovector_operator.errors import Changed, Invalid, NotFound
+from videovector_operator.errors import Changed, Invalid, NotFound, Unavailable
 from videovector_operator.storage.azure_blobs import (
     Content,
     build_fingerprint,
@@ -126,3 +126,21 @@ def test_nothing_behind_the_end_is_no_change() -> None:
 def test_a_part_of_an_empty_blob() -> None:
     assert decode_read("a", 0, 1, Reply(206, {"content-range": "bytes 0--1/0"})) == b""
     assert decode_read("a", 0, 3, Reply(206, {"content-range": "bytes 0-2/9"}, b"abc")) == b"abc"
+
+
+def test_a_web_page_may_be_gone_in_a_moment() -> None:
+    page = Reply(200, {"content-type": "text/html", "content-length": "27"}, b"<html>Please sign in</html>")
+    with pytest.raises(Unavailable, match="proxy"):
+        decode_read("a", 0, 1, page)
+    with pytest.raises(Unavailable, match="check the endpoint"):
+        check_content("a", "container 'media'", 0, PINNED, page)
+
+
+def test_numbers_without_end_are_no_sizes() -> None:
+    endless = "9" * 5000
+    assert parse_fingerprint(f"md5-{DIGEST.hex()}-{endless}") is None
+    for said in (f"bytes 0-2/{endless}", f"bytes 0-{endless}/9"):
+        reply = Reply(206, {"x-ms-blob-content-md5": MD5, "content-range": said}, b"abc")
+        assert check_content("a", "container 'media'", 0, PINNED, reply)
+        with pytest.raises(Invalid, match="which bytes"):
+            decode_read("a", 0, 3, reply)

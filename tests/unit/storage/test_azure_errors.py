@@ -139,7 +139,8 @@ def test_a_wrong_clock_is_no_fault_of_the_key() -> None:
 
 
 FOREIGN: dict[str, tuple[Reply, type[StorageError]]] = {
-    "404 of a web server": (Reply(404, {"content-type": "text/html"}, b"<html></html>"), Invalid),
+    "404 of a web server": (Reply(404, {"content-type": "text/html"}, b"<html></html>"), Unavailable),
+    "404 of an ingress": (Reply(404, {"content-type": "text/plain"}, b"default backend - 404"), Unavailable),
     "400 of a web server": (Reply(400, {}, b"bad"), Invalid),
     "403 of a proxy": (Reply(403, {}, b"<html>no</html>"), AccessDenied),
     "401 of a proxy": (Reply(401, {}), InvalidCredentials),
@@ -147,7 +148,7 @@ FOREIGN: dict[str, tuple[Reply, type[StorageError]]] = {
     "not implemented": (Reply(501, {}), Invalid),
     "502": (Reply(502, {}), Unavailable),
     "busy, and says until when": (Reply(503, {"retry-after": "7"}), Throttled),
-    "404 of a HEAD": (Reply(404, {}), Invalid),
+    "404 with nothing": (Reply(404, {}), Unavailable),
     "an entity bomb": (Reply(403, {}, b"<!DOCTYPE a [<!ENTITY b 'c'>]><Error><Code>&b;</Code></Error>"), AccessDenied),
 }
 
@@ -156,6 +157,20 @@ FOREIGN: dict[str, tuple[Reply, type[StorageError]]] = {
 def test_answers_that_are_not_azures(case: str) -> None:
     reply, kind = FOREIGN[case]
     assert type(build_error(READ, ADDRESS, reply)) is kind
+
+
+def test_a_404_that_is_not_azures_says_whose_it_is_not() -> None:
+    error = build_error(READ, ADDRESS, Reply(404, {"content-type": "text/plain"}, b"404 page not found"))
+    assert "not Azure's blob service" in error.message
+    assert "check the endpoint" in error.message
+
+
+def test_a_head_that_says_nothing_is_believed_unless_there_is_a_text_for_people() -> None:
+    head = Request("HEAD", "look up object 'a'", path="/media/a")
+    assert type(build_error(head, ADDRESS, Reply(404, {}))) is NotFound
+    assert type(build_error(head, ADDRESS, Reply(404, {"content-type": "text/plain"}))) is Unavailable
+    own = {"content-type": "text/html", "x-ms-request-id": "1"}
+    assert type(build_error(head, ADDRESS, Reply(404, own))) is NotFound
 
 
 @pytest.mark.parametrize(

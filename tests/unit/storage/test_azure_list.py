@@ -148,6 +148,7 @@ class Server:
         self.size = size
         self.pages = 0
         self.questions = 0
+        self.asked: list[tuple[str, str]] = []
 
     async def send(self, request: Request, decode: Any) -> Any:
         if request.params["restype"] == "account":
@@ -157,6 +158,7 @@ class Server:
             said = {"x-ms-is-hns-enabled": str(self.order.is_hierarchical).lower()}
             return decode(Reply(200, said if self.tells == "container" or request.path == "/" else {}))
         self.pages += 1
+        self.asked.append((request.params.get("marker", ""), request.params["maxresults"]))
         names = self.names
         if "startFrom" in request.params:
             assert request.headers["x-ms-version"] == "2026-02-06"
@@ -234,6 +236,15 @@ async def test_a_server_that_cannot_start_at_a_name_is_asked_once() -> None:
     for _ in range(3):
         assert await names_behind(listing, "0014") == many[15:]
     assert (server.pages, server.questions) == (1 + 3 * 3, 1)
+
+
+async def test_what_is_passed_over_comes_in_the_largest_pages() -> None:
+    many = [f"{number:04}" for number in range(40)]
+    server = Server(many, hierarchical=False, start_from="unknown", size=10)
+    assert await names_behind(Listing(cast("Exchange", server), ADDRESS), "0014") == many[15:]
+    begun, *following = server.asked
+    assert begun == ("", "5"), "the question whether it can start at a name"
+    assert following == [("", "5000"), ("10", "5000"), ("20", "5"), ("30", "5")]
 
 
 class Repeating(Server):

@@ -154,7 +154,19 @@ ANSWERS: dict[str, Row] = {
         "the bucket does not",
     ),
     "no such bucket, XML": (READ, xml(404, "NoSuchBucket"), NotFound, "NoSuchBucket", "the bucket does not exist"),
-    "a web server's 404": (READ, plain(404, HTML), Invalid, "", "Cloud Storage server's"),
+    "a web server's 404": (READ, plain(404, HTML), Unavailable, "", "is not Cloud Storage"),
+    "a router's 404": (READ, plain(404, "404 page not found\n"), Unavailable, "", "is not Cloud Storage"),
+    "an ingress's 404": (LIST, plain(404, "default backend - 404"), Unavailable, "", "check the endpoint"),
+    "a proxy's 404, which says nothing": (READ, Reply(404, {}, b""), Unavailable, "", "is not Cloud Storage"),
+    "a web framework's 404": (READ, Reply(404, {}, b'{"error": "Not Found"}'), Unavailable, "", "is not Cloud Storage"),
+    "another API's 404": (
+        READ,
+        Reply(404, {}, b'{"error": {"message": "Unrecognized URL", "type": "x"}}'),
+        Unavailable,
+        "",
+        "is not Cloud Storage",
+    ),
+    "an emulator's 404 of a download": (READ, plain(404, "Not Found\n"), NotFound, "notFound", "it does not exist"),
     "a web server's 400": (LIST, plain(400, HTML), Invalid, "", "Cloud Storage server's"),
     "a proxy's 403": (READ, plain(403, HTML), AccessDenied, "", "denied"),
     "a proxy's 502": (READ, plain(502, HTML), Unavailable, "", "tried again"),
@@ -188,7 +200,7 @@ ANSWERS: dict[str, Row] = {
     "a session that is gone": (CHUNK, refused(404, "notFound"), Unavailable, "notFound", "begin again"),
     "a session that was given up": (CHUNK, plain(410, "Gone"), Unavailable, "", "begin again"),
     "no JSON": (READ, Reply(403, {}, b'{"error": '), AccessDenied, "", "denied"),
-    "JSON of something else": (READ, Reply(404, {}, b'{"detail": "no"}'), Invalid, "", "Cloud Storage server's"),
+    "JSON of something else": (READ, Reply(404, {}, b'{"detail": "no"}'), Unavailable, "", "is not Cloud Storage"),
     "JSON with odd types": (
         READ,
         Reply(403, {}, b'{"error": {"errors": [3], "message": []}}'),
@@ -241,3 +253,8 @@ def test_a_missing_bucket_is_told_from_a_missing_object() -> None:
     assert is_bucket_missing(refused(404, "notFound", "The specified bucket does not exist."))
     assert is_bucket_missing(xml(404, "NoSuchBucket"))
     assert not is_bucket_missing(refused(404, "notFound", "No such object: media/bucket does not exist yet"))
+
+
+def test_a_404_of_another_server_is_not_taken_for_a_missing_object() -> None:
+    for reply in (plain(404, "404 page not found"), plain(404, HTML), Reply(404, {}, b"")):
+        assert is_bucket_missing(reply)

@@ -19,6 +19,7 @@ from videovector_operator.storage.gcs_address import build_address
 from videovector_operator.storage.gcs_credentials import ServiceAccountCredentials
 from videovector_operator.storage.gcs_sign import prepare_url
 from videovector_operator.storage.port import GcsSource
+from videovector_operator.storage.surroundings import Surroundings
 
 ENDPOINTS = [None, "https://storage-xyz.p.googleapis.com", "http://10.0.0.8:4443", "https://example.com/gate"]
 
@@ -60,7 +61,7 @@ def test_any_key(account: ServiceAccount, client: storage.Client, endpoint: str 
 async def test_the_signature_is_theirs(account: ServiceAccount, client: storage.Client) -> None:
     theirs, when = sign_with_theirs(client, None, "a b/ü.mp4", 3600)
     key = GcsServiceAccount(account.email, account.key_id, account.private_key)
-    ours = GcsStorage(GcsSource("me.dia", "p", credentials=key), clock=lambda: when)
+    ours = GcsStorage(GcsSource("me.dia", "p", credentials=key), None, Surroundings(clock=lambda: when))
     assert await ours.presign("a b/ü.mp4", expires=timedelta(hours=1)) == theirs
     await ours.close()
 

@@ -1,17 +1,21 @@
-"""How much of a listing is taken in: no more than what was asked for can need, whatever a server sends."""
+"""How much of a listing is taken in: no more than what was asked for can need, and nothing else, whatever a server sends."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import pytest
 
 from videovector_operator.core.sources import AzureSource, GcsSource, S3Source
-from videovector_operator.errors import Unavailable
+from videovector_operator.errors import Invalid, Unavailable
 from videovector_operator.storage import azure_address, gcs_address, gcs_list, s3_address, s3_list
 from videovector_operator.storage.azure_list import Listing
+from videovector_operator.storage.azure_order import AzureOrder
 from videovector_operator.storage.endpoint_policy import EndpointPolicy
 from videovector_operator.storage.exchange import Exchange
+from videovector_operator.storage.listing import KeyOrder, RawPage, follow_pages
+from videovector_operator.storage.port import ObjectInfo
 from videovector_operator.storage.request import Request
 
 POLICY = EndpointPolicy()
@@ -49,3 +53,54 @@ async def test_a_page_is_bounded_by_what_was_asked_for(provider: str, entries: i
 
 def test_answers_that_are_no_listing_are_short() -> None:
     assert Request("GET", "look up").keep == 2**20
+
+
+def raw(keys: list[str], prefixes: list[str] | None = None) -> RawPage:
+    when = datetime(2026, 1, 2, tzinfo=UTC)
+    return RawPage([ObjectInfo(key, 1, "e", when) for key in keys], prefixes or [], more=False, token="")
+
+
+async def follow(page: RawPage, prefix: str, start_after: str = "", order: KeyOrder | None = None) -> list[str]:
+    async def fetch(token: str, last: str) -> RawPage:
+        return page
+
+    pages = follow_pages(fetch, "bucket 'media'", start_after, prefix=prefix, order_hint="", order=order or KeyOrder())
+    return [
+        name for each in [each async for each in pages] for name in (*(o.key for o in each.objects), *each.prefixes)
+    ]
+
+
+STRANGERS: dict[str, RawPage] = {
+    "before it": raw(["a", "in/a"]),
+    "behind it": raw(["in/a", "in/b", "out/a"]),
+    "nothing else": raw(["out/a"]),
+    "of another case": raw(["IN/a"]),
+    "the prefix of the prefix": raw(["in"]),
+    "among the prefixes, before it": raw(["in/a"], ["a/", "in/b/"]),
+    "among the prefixes, behind it": raw([], ["in/b/", "out/"]),
+}
+
+
+@pytest.mark.parametrize("case", STRANGERS)
+async def test_a_server_that_does_not_keep_to_the_prefix_is_found_out(case: str) -> None:
+    with pytest.raises(Invalid, match=r"does not keep to the prefix 'in/'.*bucket 'media'"):
+        await follow(STRANGERS[case], "in/")
+
+
+@pytest.mark.parametrize("prefix", ["in/", "in/\U0001f3ac", "in/ %41+", "", "in"])
+async def test_what_begins_with_the_prefix_passes_in_every_order(prefix: str) -> None:
+    keys = [f"{prefix}{name}" for name in ("a", "a-b", "a/1", "a0", "\ufb01", "\U0001f3ac")]
+    for order in (KeyOrder(), AzureOrder(is_hierarchical=False), AzureOrder(is_hierarchical=True), AzureOrder()):
+        ordered = sorted(keys, key=lambda key: sum(order.is_behind(key, other) for other in keys))
+        assert await follow(raw(ordered, [f"{prefix}b/"]), prefix, order=order) == [*ordered, f"{prefix}b/"]
+
+
+async def test_what_was_passed_over_is_not_looked_at() -> None:
+    assert await follow(raw(["a", "in/a", "in/b"]), "in/", start_after="in/a") == ["in/b"]
+
+
+async def test_an_endless_prefix_is_not_repeated() -> None:
+    with pytest.raises(Invalid) as failed:
+        await follow(raw(["b"]), "a\n" * 500)
+    assert len(failed.value.message) < 300
+    assert failed.value.message.isprintable()

@@ -7,7 +7,7 @@ from xml.sax.saxutils import escape
 
 import pytest
 
-from videovector_operator.errors import AccessDenied, StorageError
+from videovector_operator.errors import AccessDenied, Invalid, NotFound, StorageError
 from videovector_operator.storage import azure_errors, gcs_errors, s3_errors
 from videovector_operator.storage.azure_address import build_address as azure_address
 from videovector_operator.storage.endpoint_policy import EndpointPolicy
@@ -15,7 +15,7 @@ from videovector_operator.storage.gcs_address import build_address as gcs_addres
 from videovector_operator.storage.port import AzureSource, GcsSource, S3Source
 from videovector_operator.storage.request import Reply, Request
 from videovector_operator.storage.s3_address import build_address as s3_address
-from videovector_operator.storage.server_text import quote_server, scrub
+from videovector_operator.storage.server_text import quote_code, quote_server
 
 TOKEN = "secret-token-" + "0123456789abcdef" * 40
 """Longer than any detail that is shown."""
@@ -42,11 +42,21 @@ def test_short_words_are_not_blotted_out() -> None:
     assert quote_server("the key", ("key", "", None), longest=99) == "the key"
 
 
+@pytest.mark.parametrize("form", ["a/b+c=", "a%2Fb%2Bc%3D"])
+def test_a_secret_is_known_in_every_form(form: str) -> None:
+    for secret in ("a/b+c=", "a%2Fb%2Bc%3D"):
+        assert quote_server(f"sig={form}&x", (secret,), longest=99) == "sig=***&x"
+
+
 def test_a_code_is_scrubbed_and_cut_too() -> None:
-    error = scrub(AccessDenied(f"no: {TOKEN}", f"Denied {TOKEN}{'y' * 500}"), (TOKEN,))
-    assert (error.message, str(error)) == ("no: ***", "no: ***")
-    assert error.code.startswith("Denied ***y")
-    assert len(error.code) == 128
+    code = quote_code(f"Denied {TOKEN}{'y' * 500}", (TOKEN,), {"AccessDenied"})
+    assert code.startswith("Denied ***y")
+    assert len(code) == 128
+
+
+def test_a_word_of_the_provider_stays_whatever_a_key_is_called() -> None:
+    assert quote_code("NoSuchBucket", ("Such",), {"NoSuchBucket"}) == "NoSuchBucket"
+    assert quote_code("NoSuchThing", ("Such",), {"NoSuchBucket"}) == "No***Thing"
 
 
 def refusals(text: str) -> list[tuple[str, Reply]]:
@@ -71,15 +81,41 @@ def test_no_provider_repeats_a_part_of_what_it_was_sent(begin: int) -> None:
         assert "0123456789abcdef" not in error.message + error.code, provider
 
 
-def build(provider: str, reply: Reply) -> StorageError:
+KINDS: dict[str, tuple[Reply, type[StorageError], str]] = {
+    "s3": (Reply(404, {}, b"<Error><Code>NoSuchBucket</Code></Error>"), NotFound, "NoSuchBucket"),
+    "azure": (Reply(404, {"x-ms-error-code": "ContainerNotFound"}), NotFound, "ContainerNotFound"),
+    "gcs": (
+        Reply(403, {}, b'{"error": {"message": "no", "errors": [{"reason": "accountDisabled"}]}}'),
+        AccessDenied,
+        "accountDisabled",
+    ),
+}
+
+
+@pytest.mark.parametrize("provider", KINDS)
+def test_what_a_refusal_means_does_not_hang_on_what_a_key_is_called(provider: str) -> None:
+    reply, kind, code = KINDS[provider]
+    for secret in ("Such", "Container", "account", "does not exist", "the bucket", "http", "media"):
+        error = build(provider, reply, (secret,))
+        assert (type(error), error.code) == (kind, code), secret
+        assert error.message == build(provider, reply, ()).message, "our own words stay"
+
+
+def test_words_that_decide_are_judged_as_they_came() -> None:
+    for provider, text, secret in (
+        ("gcs", "Bucket is a requester pays bucket but no user project provided.", "requester pays"),
+        ("azure", "Server failed to authenticate the request.", "failed"),
+    ):
+        [reply] = [reply for name, reply in refusals(text) if name == provider][:1]
+        assert type(build(provider, reply, (secret,))) is type(build(provider, reply, ())) is not Invalid
+
+
+def build(provider: str, reply: Reply, secrets: tuple[str, ...] = (TOKEN,)) -> StorageError:
     match provider:
         case "s3":
-            return s3_errors.build_error(
-                "read object 'a'", s3_address(S3Source("media", "eu-central-1"), POLICY), reply, (TOKEN,)
-            )
+            return s3_errors.build_error(READ, s3_address(S3Source("media", "eu-central-1"), POLICY), reply, secrets)
         case "azure":
-            return azure_errors.build_error(
-                READ, azure_address(AzureSource("studio", "media"), POLICY), reply, (TOKEN,)
-            )
+            address = azure_address(AzureSource("studio", "media"), POLICY)
+            return azure_errors.build_error(READ, address, reply, secrets)
         case _:
-            return gcs_errors.build_error(READ, gcs_address(GcsSource("media", "p"), POLICY), reply, (TOKEN,))
+            return gcs_errors.build_error(READ, gcs_address(GcsSource("media", "p"), POLICY), reply, secrets)

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.client_certificates import Authority
 from tests.support.cluster_users import People
 from tests.support.imports import GOOD, fill_folder, run_spec
 from tests.support.local_kubelet import LocalKubelet
@@ -215,7 +216,91 @@ def test_whoever_may_not_is_told_whom_to_ask_for_what(
     assert 'in namespace "default"' in done.err
     done = plugin.run(reader, "browse", "archive")
     assert done.code == 3
-    assert "you may not list pods in all namespaces: ask for the Role …-cli" in done.err
+    assert 'you may not list pods in namespace "videovector-system": ask for the Role …-cli' in done.err
+    assert "name its namespace with --operator-namespace" in done.err
+
+
+def test_a_pod_that_calls_itself_the_operator_is_not_connected_to(
+    world: World, plugin: Plugin, people: People, connector_spec
+) -> None:
+    world.create("Connector", "archive", connector_spec)
+    labels = {"videovector.io/operator-api": "true"}
+    trap = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "trap", "namespace": world.namespace, "labels": labels},
+        "spec": {
+            "automountServiceAccountToken": False,
+            "containers": [{"name": "trap", "image": "trap", "ports": [{"name": "api", "containerPort": 8443}]}],
+        },
+    }
+    world.cluster.run_kubectl("apply", "-f", "-", stdin=json.dumps(trap))
+    ready = {"status": {"conditions": [{"type": "Ready", "status": "True"}]}}
+    world.cluster.run_kubectl(
+        *(
+            "-n",
+            world.namespace,
+            "patch",
+            "pod",
+            "trap",
+            "--subresource=status",
+            "--type=merge",
+            "-p",
+            json.dumps(ready),
+        )
+    )
+    admin = people.by_certificate("adam", ("system:masters",))
+    done = plugin.run(admin.kubeconfig, "browse", "archive")
+    assert (done.code, done.out) == (3, "")
+    assert 'there is no operator in namespace "videovector-system"' in done.err
+    assert world.namespace in done.err.partition("pods that call themselves the operator are in: ")[2]
+    assert "port-forward" not in done.err
+
+
+def test_relative_paths_start_at_the_kubeconfig_that_holds_them(
+    archive: World, plugin: Plugin, people: People, server: dict[str, str], tmp_path: Path
+) -> None:
+    user = people.by_token("reader", "view")
+    config = json.loads(user.kubeconfig.read_text())
+    answer = {
+        "apiVersion": "client.authentication.k8s.io/v1",
+        "kind": "ExecCredential",
+        "status": {"token": user.token},
+    }
+    folder = tmp_path / "people"
+    folder.mkdir()
+    (folder / "token").write_text(str(user.token))
+    (folder / "login").write_text(f"#!/bin/sh\necho '{json.dumps(answer)}'\n")
+    (folder / "login").chmod(0o755)
+    login = {"apiVersion": answer["apiVersion"], "command": "./login", "interactiveMode": "Never"}
+    for entry in ({"tokenFile": "token"}, {"exec": login}):
+        (folder / "users").write_text(
+            json.dumps({"apiVersion": "v1", "kind": "Config", "users": [{"name": "u", "user": entry}]})
+        )
+        (tmp_path / "cluster").write_text(json.dumps({**config, "users": []}))
+        env = {**server, "KUBECONFIG": f"{tmp_path / 'cluster'}:{folder / 'users'}"}
+        done = plugin.run(user.kubeconfig, "browse", "archive", "--limit", "1", env=env)
+        assert (done.code, len(done.lines)) == (0, 2), (entry, done)
+
+
+def test_a_certificate_that_the_operator_does_not_take(
+    archive: World, plugin: Plugin, people: People, server: dict[str, str], tmp_path: Path
+) -> None:
+    reader = people.by_token("reader", "view")
+    stranger = people.user_of(Authority(tmp_path, "other").issue("ann"))
+    config = json.loads(reader.kubeconfig.read_text())
+    path = tmp_path / "both"
+    # The API server, too, goes on to the token when it does not know the certificate's authority.
+    config["users"][0]["user"] = {**stranger, "token": reader.token}
+    path.write_text(json.dumps(config))
+    done = plugin.run(path, "browse", "archive", "--limit", "1", env=server)
+    assert (done.code, len(done.lines)) == (0, 2), done
+    config["users"][0]["user"] = stranger
+    path.write_text(json.dumps(config))
+    done = plugin.run(path, "browse", "archive", env=server)
+    assert (done.code, done.out) == (3, "")
+    assert "does not accept the client certificate of your kubeconfig" in done.err
+    assert "with a bearer token of the cluster" in done.err
 
 
 def test_contexts_and_namespaces_are_those_of_kubectl(

@@ -68,14 +68,19 @@ def test_the_command_that_a_status_would_name_lists_every_file(visit: Visit, sma
     assert {file["path"]: file["state"] for file in json.loads(done.out)} == dict.fromkeys(small_files, "imported")
 
 
-def test_the_operator_is_found_by_whoever_may_look_everywhere(visit: Visit) -> None:
+def test_an_operator_elsewhere_is_named_and_not_connected_to(visit: Visit) -> None:
     admin = visit.people.by_certificate("adam", ("system:masters",))
     done = visit.plugin.run(admin.kubeconfig, "browse", "media", "--limit", "1")
-    if done.code == 3:
-        # Another system is installed in this cluster at this moment: then it must be named.
-        assert "name one with --operator-namespace" in done.err
+    where = visit.site.system.release.namespace
+    if "no operator in namespace" in done.err:
+        assert (done.code, done.out) == (3, "")
+        assert "name its namespace with --operator-namespace" in done.err
+        assert where in done.err.partition("call themselves the operator are in: ")[2]
     else:
-        assert (done.code, len(done.lines)) == (0, 2), done
+        # Another system is installed in the usual namespace at this moment: that one was asked.
+        assert f'does not watch namespace "{visit.namespace}"' in done.err, done
+    done = visit.plugin.run(admin.kubeconfig, "browse", "media", "--limit", "1", *operator_of(visit))
+    assert (done.code, len(done.lines)) == (0, 2), done
 
 
 def test_without_the_role_for_the_tunnel_it_is_named(visit: Visit) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from typing import Any
 from typer.testing import CliRunner, Result
 
 from tests.support.samples import NAMESPACE
-from videovector_operator.cli.failures import CommandError
+from videovector_operator.cli.failures import CommandError, unreachable
 from videovector_operator.cli.ports import Clock, LogQuery, OperatorPlace, Ports, Target
 from videovector_operator.cli.program import program
 from videovector_operator.cluster.fake import FakeCluster
@@ -21,6 +22,13 @@ NOW = 1_767_225_700.0
 """2026-01-01T00:01:40Z: a hundred seconds after the fake cluster's beginning."""
 
 
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
 @dataclass
 class FakeKubernetes:
     """The Kubernetes API of the plugin over a FakeCluster. ``failures`` maps (verb, kind) to what is raised."""
@@ -28,6 +36,8 @@ class FakeKubernetes:
     cluster: FakeCluster
     failures: dict[tuple[str, str], CommandError] = field(default_factory=dict)
     logs: dict[str, list[str]] = field(default_factory=dict)
+    breaks: dict[str, list[int]] = field(default_factory=dict)
+    """Line numbers at which a pod's log breaks off, each once."""
     log_queries: list[tuple[str, str, str, LogQuery]] = field(default_factory=list)
     patches: list[tuple[str, Json]] = field(default_factory=list)
 
@@ -56,7 +66,14 @@ class FakeKubernetes:
     def stream_log(self, namespace: str, pod: str, container: str, query: LogQuery) -> Iterator[str]:
         self._enter("log", pod)
         self.log_queries.append((namespace, pod, container, query))
-        yield from self.logs[pod]
+        for number, line in enumerate(self.logs[pod]):
+            second = f"2026-01-01T00:{number // 60:02}:{number % 60:02}"
+            if query.since is not None and f"{second}Z" < query.since:
+                continue
+            if self.breaks.get(pod) and number >= self.breaks[pod][0]:
+                self.breaks[pod].pop(0)
+                raise unreachable(f"the log of pod {pod} broke off")
+            yield f"{second}.5Z {line}" if query.timestamps else line
 
     def _enter(self, verb: str, kind: str) -> None:
         if (verb, kind) in self.failures:
@@ -85,7 +102,8 @@ class FakeOperatorApi:
 
 
 class PluginDesk:
-    """Runs commands. ``on_sleep`` is called, with the count of sleeps, whenever a command waits."""
+    """Runs commands. ``on_sleep`` is called, with the count of sleeps, whenever a command waits; ``on_open`` when the way to
+    the operator is being opened."""
 
     def __init__(self) -> None:
         self.cluster = FakeCluster()
@@ -95,7 +113,9 @@ class PluginDesk:
         self.places: list[OperatorPlace] = []
         self.namespace = NAMESPACE
         self.on_sleep: Callable[[int], None] = lambda _: None
+        self.on_open: Callable[[], None] = lambda: None
         self.open_sessions = 0
+        self.now = NOW
         self._seconds = 0.0
         self._sleeps = 0
 
@@ -106,7 +126,7 @@ class PluginDesk:
     def ports(self) -> Ports:
         """What commands get."""
         clock = Clock(lambda: self._seconds, self._sleep)
-        return Ports(self._open_session, clock, utc_now=lambda: NOW, new_token=lambda: "token-1")
+        return Ports(self._open_session, clock, utc_now=lambda: self.now, new_token=lambda: "token-1")
 
     @contextmanager
     def _open_session(self, target: Target) -> Iterator[FakeSession]:
@@ -137,4 +157,5 @@ class FakeSession:
     @contextmanager
     def open_operator(self, place: OperatorPlace) -> Iterator[FakeOperatorApi]:
         self.desk.places.append(place)
+        self.desk.on_open()
         yield self.desk.operator

@@ -41,7 +41,8 @@ def browse(session: Session, connector: str, wanted: Browse, place: OperatorPlac
         "recursive": str(wanted.recursive).lower(),
         "limit": str(wanted.limit),
     }
-    with working(f"listing the storage of {connector}"), session.open_operator(place) as operator:
+    # Whoever has to log in for it must see what is asked, so nothing turns on the terminal before the way is open.
+    with session.open_operator(place) as operator, working(f"listing the storage of {connector}"):
         reply = operator.browse(session.namespace, connector, query)
     match output:
         case Format.JSON:
@@ -76,8 +77,9 @@ def _rows(reply: Json, *, wide: bool) -> Iterator[Row]:
 
 
 def _comment(reply: Json, wanted: Browse) -> None:
-    shown = len(reply["items"]) + len(reply.get("prefixes") or ())
-    if reply["truncated"] and shown >= wanted.limit:
+    objects, folders = len(reply["items"]), len(reply.get("prefixes") or ())
+    shown = f"{objects} and {folders} folders" if folders else str(objects)
+    if reply["truncated"] and max(objects, folders) >= wanted.limit:
         note(
             f"The first {shown}; there are more. Show them with --limit, or narrow them down with --prefix and --pattern."
         )
@@ -86,5 +88,5 @@ def _comment(reply: Json, wanted: Browse) -> None:
             f"{shown} found among the first {reply['scanned']} objects; there are more objects behind them. "
             "Narrow them down with --prefix."
         )
-    elif not shown:
+    elif not objects + folders:
         note("Nothing found.")

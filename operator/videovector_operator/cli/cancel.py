@@ -8,6 +8,7 @@ from typing import Any
 from videovector_operator.api.v1alpha1.reasons import Phase
 from videovector_operator.cli.failures import BAD, FINE, bad, unreachable
 from videovector_operator.cli.output import working
+from videovector_operator.cli.polling import Polls
 from videovector_operator.cli.ports import Clock, Session
 from videovector_operator.cli.standing import has_ended, phase_of
 
@@ -25,15 +26,22 @@ def cancel(session: Session, import_job: str, *, wait: bool, timeout_seconds: fl
     if not wait:
         sys.stdout.write(f"importjob/{import_job} will be cancelled; what is imported stays\n")
         return FINE
-    deadline = clock.now() + timeout_seconds
     with working(f"{import_job} is being cancelled"):
-        while not has_ended(body := _get(session, import_job)):
-            if clock.now() >= deadline:
-                raise unreachable(
-                    f'ImportJob "{import_job}" has not ended within {timeout_seconds:g} s; it goes on being cancelled'
-                )
-            clock.sleep(_POLL_SECONDS)
+        body = _wait_ended(session, import_job, timeout_seconds, clock)
     return _say_ended(import_job, body, asked=True)
+
+
+def _wait_ended(session: Session, import_job: str, timeout_seconds: float, clock: Clock) -> Json:
+    deadline, polls = clock.now() + timeout_seconds, Polls(clock)
+    while True:
+        body = polls.ask(lambda: _get(session, import_job))
+        if body is not None and has_ended(body):
+            return body
+        if clock.now() >= deadline:
+            raise unreachable(
+                f'ImportJob "{import_job}" has not ended within {timeout_seconds:g} s; it goes on being cancelled'
+            )
+        clock.sleep(_POLL_SECONDS)
 
 
 def _get(session: Session, import_job: str) -> Json:

@@ -6,19 +6,14 @@ import os
 import re
 import select
 import subprocess
-import sys
-import threading
 import time
-from collections import deque
 from collections.abc import Sequence
-from typing import IO, Self
+from typing import Self
 
 from videovector_operator.cli.failures import unreachable
+from videovector_operator.cli.last_words import LastWords
 
 _END_SECONDS = 3.0
-_KEPT_LINES = 20
-_LOG_LINE = re.compile(r"^[EWIF]\d{4} [^\]]*\] ?")
-"""How kubectl's own log lines begin; the rest of its standard error is meant for the user."""
 
 
 class Child:
@@ -35,8 +30,7 @@ class Child:
         self._seconds = seconds
         self._patience = patience
         self._process: subprocess.Popen[bytes] | None = None
-        self._errors: deque[str] = deque(maxlen=_KEPT_LINES)
-        self._pump: threading.Thread | None = None
+        self._words: LastWords | None = None
         self.match: re.Match[str] | None = None
         """What `ready` found."""
 
@@ -48,8 +42,7 @@ class Child:
         except OSError as error:
             raise unreachable(f"{self._command[0]} cannot be started: {error.strerror}") from None
         assert self._process.stderr is not None
-        self._pump = threading.Thread(target=self._read_errors, args=(self._process.stderr,), daemon=True)
-        self._pump.start()
+        self._words = LastWords(self._process.stderr)
         try:
             self.match = self._wait_ready(self._process)
         except BaseException:
@@ -65,11 +58,6 @@ class Child:
         """False once it has ended by itself."""
         return self._process is not None and self._process.poll() is None
 
-    @property
-    def last_words(self) -> str:
-        """What it has said on standard error lately."""
-        return "\n".join(self._errors)
-
     def _wait_ready(self, process: subprocess.Popen[bytes]) -> re.Match[str]:
         assert process.stdout is not None
         deadline = time.monotonic() + self._seconds
@@ -81,7 +69,8 @@ class Child:
             if select.select([process.stdout], [], [], min(left, 1.0))[0]:
                 chunk = os.read(process.stdout.fileno(), 4096)
                 if not chunk:
-                    self._join_pump()
+                    assert self._words is not None
+                    self._words.wait_end()
                     raise unreachable(f"{self._name} has ended{self._explanation()}")
                 text += chunk
         return match
@@ -92,15 +81,7 @@ class Child:
         return " ".join([os.path.basename(self._command[0]), *words[:1]])  # noqa: PTH119 - a name, not a path
 
     def _explanation(self) -> str:
-        return f":\n{self.last_words}" if self._errors else ""
-
-    def _read_errors(self, stream: IO[bytes]) -> None:
-        """Keep what it says; what a login asks the user for is passed on at once."""
-        for raw in stream:
-            line = raw.decode(errors="replace").rstrip()
-            self._errors.append(_LOG_LINE.sub("", line))
-            if not _LOG_LINE.match(line) and not line.lower().startswith("error"):
-                sys.stderr.write(line + "\n")
+        return f":\n{self._words.text}" if self._words is not None and self._words.text else ""
 
     def _end(self) -> None:
         process = self._process
@@ -113,11 +94,8 @@ class Child:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        self._join_pump()
+        if self._words is not None:
+            self._words.stop()
         for stream in (process.stdout, process.stderr):
             if stream is not None:
                 stream.close()
-
-    def _join_pump(self) -> None:
-        if self._pump is not None:
-            self._pump.join(_END_SECONDS)

@@ -7,10 +7,11 @@ from typing import Any
 
 from videovector_operator.cli.failures import BAD, FINE, bad, unreachable
 from videovector_operator.cli.output import Cell, Colour, TableWriter, paint, printable, working
+from videovector_operator.cli.polling import Polls
 from videovector_operator.cli.ports import Clock, Session
 from videovector_operator.cli.standing import Standing, is_outdated, is_paused, read_standing
 from videovector_operator.core import names
-from videovector_operator.core.connection import PATIENCE
+from videovector_operator.core.patience import PATIENCE
 
 Json = dict[str, Any]
 _POLL_SECONDS = 0.3
@@ -34,12 +35,10 @@ def test_connection(session: Session, connector: str, *, token: str, timeout_sec
 
 
 def _wait(session: Session, connector: str, token: str, timeout_seconds: float, clock: Clock) -> Json:
-    deadline = clock.now() + timeout_seconds
+    deadline, polls = clock.now() + timeout_seconds, Polls(clock)
     while True:
-        body = session.kubernetes.get("Connector", session.namespace, connector)
-        if body is None:
-            raise bad(f'Connector "{connector}" was deleted meanwhile')
-        if (body.get("status") or {}).get("lastHandledRequest") == token and not is_outdated(body):
+        body = polls.ask(lambda: _get(session, connector))
+        if body is not None and (body.get("status") or {}).get("lastHandledRequest") == token and not is_outdated(body):
             return body
         if clock.now() >= deadline:
             raise unreachable(
@@ -49,10 +48,17 @@ def _wait(session: Session, connector: str, token: str, timeout_seconds: float, 
         clock.sleep(_POLL_SECONDS)
 
 
+def _get(session: Session, connector: str) -> Json:
+    body = session.kubernetes.get("Connector", session.namespace, connector)
+    if body is None:
+        raise bad(f'Connector "{connector}" was deleted meanwhile')
+    return body
+
+
 def _report(connector: str, body: Json) -> int:
     status = body["status"]
     seen = read_standing(body)
-    if seen.standing is Standing.READY and status.get("lastTestResult") == "failed":
+    if seen.standing is Standing.DEGRADED:
         return _report_borne_failure(connector, status)
     permissions = status.get("permissions") or ()
     if permissions:

@@ -22,6 +22,16 @@ from videovector_operator.cli.failures import CommandError, unreachable
 
 Json = dict[str, Any]
 _PLUGIN_SECONDS = 300.0
+_CLUSTER_FIELDS = (
+    "server",
+    "tls-server-name",
+    "insecure-skip-tls-verify",
+    "certificate-authority-data",
+    "proxy-url",
+    "disable-compression",
+)
+_PLUGIN_EXTENSION = "client.authentication.k8s.io/exec"
+"""Name of the cluster's extension that client-go passes on as ``spec.cluster.config``."""
 _IN_CLUSTER_TOKEN = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 
 
@@ -130,11 +140,13 @@ def run_login_plugin(plugin: Json, cluster: Json) -> Json:
 
 
 def build_exec_info(plugin: Json, cluster: Json, *, interactive: bool) -> Json:
-    """Build what a login plugin is told."""
+    """Build what a login plugin is told: of the cluster only if it asks, with what the kubeconfig keeps there for plugins."""
     spec: Json = {"interactive": interactive}
     if plugin.get("provideClusterInfo"):
-        known = ("server", "tls-server-name", "insecure-skip-tls-verify", "certificate-authority-data", "proxy-url")
-        spec["cluster"] = {name: cluster[name] for name in known if name in cluster}
+        spec["cluster"] = {name: cluster[name] for name in _CLUSTER_FIELDS if name in cluster}
+        for entry in cluster.get("extensions") or ():
+            if entry.get("name") == _PLUGIN_EXTENSION:
+                spec["cluster"]["config"] = entry.get("extension")
     return {"apiVersion": plugin.get("apiVersion"), "kind": "ExecCredential", "spec": spec}
 
 

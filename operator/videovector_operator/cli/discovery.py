@@ -1,4 +1,4 @@
-"""Which pod to ask: a ready one of the operator, found by the chart's label."""
+"""Which pod to ask: a ready one of the operator, found by the chart's label in a namespace that is trusted."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from videovector_operator.cli.failures import RightMissingError, unreachable
+from videovector_operator.cli.failures import CommandError, RightMissingError, unreachable
 from videovector_operator.cli.ports import OPERATOR_NAMESPACE, Kubernetes
 from videovector_operator.cli.rights import refused
 
 Json = dict[str, Any]
 LABEL = "videovector.io/operator-api=true"
 _PORT_NAME = "api"
+_NAME_IT = "; if it runs elsewhere, name its namespace with --operator-namespace"
+_MOST_NAMED = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,45 +27,53 @@ class OperatorPod:
 
 
 def find_operator(kubernetes: Kubernetes, namespace: str | None) -> OperatorPod:
-    """Find a ready pod of the operator: in the given namespace, else in the usual one, else anywhere.
+    """Find a ready pod of the operator in the given namespace (None or "" = in the usual one).
 
-    Raises CommandError when there is none, or several operators to choose from.
+    Whoever may create a pod can label it as the operator, and the user's token goes to the pod that is chosen. So a namespace
+    is never chosen for having such pods: one is named by the user, or is that of the documentation. Raises CommandError.
     """
-    if namespace is not None:
-        return _choose(_list(kubernetes, namespace), f'namespace "{namespace}"')
-    try:
-        here = _list(kubernetes, OPERATOR_NAMESPACE)
-    except RightMissingError:
-        here = []
-    if here:
-        return _choose(here, f'namespace "{OPERATOR_NAMESPACE}"')
-    return _choose(_list(kubernetes, None), "the cluster")
+    where = namespace or OPERATOR_NAMESPACE
+    pods = _list(kubernetes, where, is_named=bool(namespace))
+    if not pods:
+        raise unreachable(
+            f'there is no operator in namespace "{where}" that serves its API (chart: operatorApi.enabled){_NAME_IT}'
+            f"{_tell_elsewhere(kubernetes, where)}"
+        )
+    return _choose(pods, where)
 
 
-def _list(kubernetes: Kubernetes, namespace: str | None) -> Sequence[Json]:
+def _list(kubernetes: Kubernetes, namespace: str, *, is_named: bool) -> Sequence[Json]:
     try:
         return kubernetes.list("Pod", namespace, labels=LABEL)
     except RightMissingError as error:
-        raise refused("list", "operator pods", namespace, error.said) from None
+        hint = "" if is_named else _NAME_IT
+        raise refused("list", "operator pods", namespace, error.said, hint=hint) from None
 
 
-def _choose(pods: Sequence[Json], where: str) -> OperatorPod:
-    if not pods:
-        raise unreachable(
-            f"there is no operator in {where} that serves its API: name its namespace with --operator-namespace "
-            "(chart: operatorApi.enabled)"
-        )
-    namespaces = sorted({pod["metadata"]["namespace"] for pod in pods})
-    if len(namespaces) > 1:
-        raise unreachable(
-            f"there are operators in the namespaces {', '.join(namespaces)}: name one with --operator-namespace"
-        )
+def _tell_elsewhere(kubernetes: Kubernetes, namespace: str) -> str:
+    """Namespaces in which pods call themselves the operator, for people who may look there; none is connected to."""
+    try:
+        pods = kubernetes.list("Pod", None, labels=LABEL)
+    except CommandError:
+        return ""
+    found = sorted({pod["metadata"]["namespace"] for pod in pods} - {namespace})
+    if not found:
+        return ""
+    more = f" and {len(found) - _MOST_NAMED} more" if len(found) > _MOST_NAMED else ""
+    return (
+        f"\n  pods that call themselves the operator are in: {', '.join(found[:_MOST_NAMED])}{more}. Whoever may create pods there "
+        "can say so, and gets your credentials: name a namespace only if you know it as the operator's"
+    )
+
+
+def _choose(pods: Sequence[Json], namespace: str) -> OperatorPod:
     ready = sorted((pod for pod in pods if _is_ready(pod)), key=lambda pod: pod["metadata"]["name"])
     if not ready:
-        names = ", ".join(pod["metadata"]["name"] for pod in pods)
-        raise unreachable(f"no operator in {where} is ready: kubectl -n {namespaces[0]} describe pod {names}")
-    pod = ready[0]
-    return OperatorPod(pod["metadata"]["namespace"], pod["metadata"]["name"], _port_of(pod))
+        names = " ".join(pod["metadata"]["name"] for pod in pods)
+        raise unreachable(
+            f'no operator in namespace "{namespace}" is ready: kubectl -n {namespace} describe pod {names}'
+        )
+    return OperatorPod(namespace, ready[0]["metadata"]["name"], _port_of(ready[0]))
 
 
 def _is_ready(pod: Json) -> bool:

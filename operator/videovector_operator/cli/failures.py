@@ -8,6 +8,7 @@ code  meaning
 2     the command line makes no sense
 3     the cluster or the operator cannot be reached, or does not allow it
 130   interrupted
+141   whoever read the output has gone (as a program that SIGPIPE ends)
 ====  ==============================================================================
 """
 
@@ -20,6 +21,7 @@ BAD = 1
 USAGE = 2
 UNREACHABLE = 3
 INTERRUPTED = 130
+READER_GONE = 141
 
 
 class CommandError(VideoVectorError):

@@ -6,9 +6,9 @@ import csv
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
-from typing import Any
+from typing import Any, TextIO
 
-from videovector_operator.cli.output import Cell, Colour, TableWriter, human_size, note, write_json_array
+from videovector_operator.cli.output import Cell, Colour, TableWriter, human_size, note, printable, write_json_array
 from videovector_operator.cli.ports import OperatorApi, OperatorPlace, Session
 
 Json = dict[str, Any]
@@ -65,16 +65,32 @@ def read_pages(
 
 
 def _write_csv(pages: Iterator[Sequence[Json]]) -> None:
-    writer = csv.writer(sys.stdout, lineterminator="\n")
+    is_terminal = sys.stdout.isatty()
+    writer = csv.writer(_UnixLines(sys.stdout), lineterminator="\r\n")
     writer.writerow(FIELDS)
     for page in pages:
         for file in page:
-            writer.writerow([_csv_text(file[field]) for field in FIELDS])
+            writer.writerow([_csv_text(file[field], is_terminal=is_terminal) for field in FIELDS])
 
 
-def _csv_text(value: object) -> object:
-    """Text that UTF-8 can hold: a lone surrogate of an odd key becomes an escape."""
-    return value.encode("utf-8", "backslashreplace").decode("utf-8") if isinstance(value, str) else value
+class _UnixLines:
+    """Ends lines as other programs here do. The writer itself must take both characters for an end of line, or it would leave
+    a carriage return in a key unquoted, which readers take for the end of the row.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, row: str) -> None:
+        """Write one row."""
+        self._stream.write(row.removesuffix("\r\n") + "\n")
+
+
+def _csv_text(value: object, *, is_terminal: bool) -> object:
+    """Text that UTF-8 can hold: a lone surrogate of an odd key becomes an escape. A terminal is shown nothing that it obeys."""
+    if not isinstance(value, str):
+        return value
+    return printable(value) if is_terminal else value.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _write_table(pages: Iterator[Sequence[Json]]) -> None:

@@ -7,6 +7,7 @@ the Kubernetes client for Python takes more than a second to import; and it answ
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ from typing import Any
 
 from videovector_operator.cli.children import Child
 from videovector_operator.cli.failures import unreachable
+from videovector_operator.cli.kubeconfig import kubeconfig_files, resolve_paths
 from videovector_operator.cli.ports import Target
 
 Json = dict[str, Any]
@@ -35,6 +37,7 @@ class Kubectl:
         if found is None:
             raise unreachable("there is no kubectl on PATH: kubectl videovector needs it to reach the cluster")
         self._command = [found]
+        self._files = kubeconfig_files(target.kubeconfig, os.environ, Path.home())
         if target.kubeconfig:
             self._command.append(f"--kubeconfig={target.kubeconfig}")
         if target.context:
@@ -59,7 +62,7 @@ class Kubectl:
             yield int(child.match[1])
 
     def read_config(self) -> Json:
-        """The kubeconfig of this context alone, with its credentials and with files read in. Holds secrets."""
+        """The kubeconfig of this context alone: with its credentials, with files read in, other paths absolute. Holds secrets."""
         try:
             done = subprocess.run(  # noqa: S603 - kubectl, with arguments as a list
                 [*self._command, "config", "view", "--raw", "--minify", "--flatten", "--output=json"],
@@ -75,7 +78,7 @@ class Kubectl:
                 return {}
             raise unreachable(f"the kubeconfig cannot be read: {said}")
         parsed = json.loads(done.stdout)
-        return parsed if isinstance(parsed, dict) else {}
+        return resolve_paths(parsed, self._files) if isinstance(parsed, dict) else {}
 
 
 def namespace_of(config: Json) -> str:

@@ -67,9 +67,14 @@ class ProxiedKubernetes:
 
     def stream_log(self, namespace: str, pod: str, container: str, query: LogQuery) -> Iterator[str]:
         """Yield a log's lines; see the port."""
-        wanted = {"container": container, "follow": str(query.follow).lower(), "previous": str(query.previous).lower()}
-        if query.tail is not None:
-            wanted["tailLines"] = str(query.tail)
+        chosen = {
+            "container": container,
+            "follow": "true" if query.follow else None,
+            "tailLines": str(query.tail) if query.tail is not None else None,
+            "sinceTime": query.since,
+            "timestamps": "true" if query.timestamps else None,
+        }
+        wanted = {name: value for name, value in chosen.items() if value is not None}
         connection = _SocketConnection(self._path, _SILENCE_SECONDS if query.follow else _SECONDS)
         try:
             connection.request("GET", f"{_path_of('Pod', namespace, pod)}/log?{urlencode(wanted)}")

@@ -3,99 +3,81 @@
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Sequence
 from typing import Any
 
-from videovector_operator.cli.failures import CommandError, RightMissingError, bad
+from videovector_operator.cli.failures import CommandError, RightMissingError, bad, unreachable
+from videovector_operator.cli.log_follower import CONTAINER, LogFollower
 from videovector_operator.cli.output import note, printable
+from videovector_operator.cli.polling import Polls
 from videovector_operator.cli.ports import Clock, LogQuery, Session
 from videovector_operator.cli.standing import has_ended
 from videovector_operator.core import names
 
 Json = dict[str, Any]
-CONTAINER = "worker"
 _POLL_SECONDS = 2.0
-_MOST_TOGETHER = 64
-_NOT_YET = frozenset({"Pending", ""})
+_PRINT_SECONDS = 0.1
 
 
 def show_logs(session: Session, import_job: str, query: LogQuery, clock: Clock) -> None:
     """Print the logs; with ``follow`` until the run has ended and nothing is left to read. Raises CommandError."""
     body = _get(session, import_job)
     labels = f"{names.RUN_LABEL}={names.import_run_id(body['metadata']['uid'])}"
-    reader = _Reader(session, query)
-    if not query.follow:
-        pods = _pods(session, labels)
-        if not pods:
-            raise bad(_explain_absence(import_job, body))
-        for pod in pods:
-            reader.read(pod["metadata"]["name"])
+    if query.follow:
+        _follow(session, import_job, labels, query, clock)
         return
-    while True:
-        over = has_ended(_get(session, import_job))
-        pods = _pods(session, labels)
-        reader.start([pod["metadata"]["name"] for pod in pods if _phase(pod) not in _NOT_YET])
-        if reader.refusal is not None:
-            raise reader.refusal
-        if over and reader.is_idle:
-            break
-        clock.sleep(_POLL_SECONDS)
-    if not reader.has_read:
+    pods = _pods(session, labels)
+    if not pods:
         raise bad(_explain_absence(import_job, body))
+    were_read = [_read(session, pod["metadata"]["name"], query) for pod in pods]
+    if not any(were_read):
+        raise unreachable(f'no log of ImportJob "{import_job}" could be read')
 
 
-class _Reader:
-    """Reads logs of several pods at once, a thread each, and prints whole lines."""
+def _read(session: Session, pod: str, query: LogQuery) -> bool:
+    """Print one pod's log; False = it could not be read. That is told and stops no other; a missing right is raised."""
+    try:
+        for line in session.kubernetes.stream_log(session.namespace, pod, CONTAINER, query):
+            _print(pod, line)
+    except RightMissingError:
+        raise
+    except CommandError as error:
+        note(f"{pod}: {error.message}")
+        return False
+    return True
 
-    def __init__(self, session: Session, query: LogQuery) -> None:
-        self._session = session
-        self._query = query
-        self._printing = threading.Lock()
-        self._threads: dict[str, threading.Thread] = {}
-        self.refusal: RightMissingError | None = None
-        """The right that is missing: it will be missing for the next pod too."""
 
-    @property
-    def is_idle(self) -> bool:
-        """True when every log has been read to its end."""
-        return not any(thread.is_alive() for thread in self._threads.values())
+def _follow(session: Session, import_job: str, labels: str, query: LogQuery, clock: Clock) -> None:
+    follower, polls = LogFollower(session, query), Polls(clock)
+    body: Json = {}
+    while not (has_ended(body) and follower.is_idle):
+        seen = polls.ask(lambda: (_get(session, import_job), _pods(session, labels)))
+        if seen is not None:
+            body, pods = seen
+            for told in follower.attend(pods):
+                note(told)
+        _print_for(_POLL_SECONDS, follower, clock, is_over=has_ended(body))
+    if not follower.has_seen_pods:
+        raise bad(_explain_absence(import_job, body))
+    if not follower.has_read:
+        raise unreachable(f'no log of ImportJob "{import_job}" could be read')
 
-    @property
-    def has_read(self) -> bool:
-        """True when there was a pod to read from."""
-        return bool(self._threads)
 
-    def start(self, pods: Sequence[str]) -> None:
-        """Begin to read those that are new."""
-        for pod in pods:
-            together = sum(thread.is_alive() for thread in self._threads.values())
-            if pod not in self._threads and together < _MOST_TOGETHER:
-                self._threads[pod] = threading.Thread(target=self._read_aside, args=(pod,), daemon=True)
-                self._threads[pod].start()
+def _print_for(seconds: float, follower: LogFollower, clock: Clock, *, is_over: bool) -> None:
+    """Print what comes in so many seconds; less when nothing can come any more."""
+    until = clock.now() + seconds
+    while True:
+        for pod, line in follower.take():
+            _print(pod, line)
+        sys.stdout.flush()
+        if clock.now() >= until or (is_over and follower.is_idle):
+            return
+        clock.sleep(_PRINT_SECONDS)
 
-    def read(self, pod: str) -> None:
-        """Print one pod's log. What goes wrong with one pod is told and stops no other; a missing right is raised."""
-        try:
-            lines = self._session.kubernetes.stream_log(self._session.namespace, pod, CONTAINER, self._query)
-            for line in lines:
-                self._print(pod, line)
-        except RightMissingError:
-            raise
-        except CommandError as error:
-            note(f"{pod}: {error.message}")
 
-    def _read_aside(self, pod: str) -> None:
-        try:
-            self.read(pod)
-        except RightMissingError as error:
-            self.refusal = error
-
-    def _print(self, pod: str, line: str) -> None:
-        text = line if not sys.stdout.isatty() else "\t".join(printable(part) for part in line.split("\t"))
-        with self._printing:
-            sys.stdout.write(f"[{pod}] {text}\n")
-            sys.stdout.flush()
+def _print(pod: str, line: str) -> None:
+    text = line if not sys.stdout.isatty() else "\t".join(printable(part) for part in line.split("\t"))
+    sys.stdout.write(f"[{pod}] {text}\n")
 
 
 def _get(session: Session, import_job: str) -> Json:
@@ -108,10 +90,6 @@ def _get(session: Session, import_job: str) -> Json:
 def _pods(session: Session, labels: str) -> Sequence[Json]:
     found = session.kubernetes.list("Pod", session.namespace, labels=labels)
     return sorted(found, key=lambda pod: (pod["metadata"].get("creationTimestamp") or "", pod["metadata"]["name"]))
-
-
-def _phase(pod: Json) -> str:
-    return str((pod.get("status") or {}).get("phase") or "")
 
 
 def _explain_absence(import_job: str, body: Json) -> str:

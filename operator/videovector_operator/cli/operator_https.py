@@ -6,7 +6,7 @@ import http.client
 import json
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -20,26 +20,35 @@ _ATTEMPTS = 4
 _LONGEST_WAIT = 5.0
 _LARGEST = 64 * 1024 * 1024
 _BASE = "/apis/v1alpha1/namespaces"
+_CLOSED = (ConnectionResetError, BrokenPipeError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
+"""What is seen of a connection that the other side has closed; http.client.RemoteDisconnected is the first of them."""
 
 
 class HttpsOperatorApi:
-    """The operator at ``address`` (host, port), below the path ``base``. ``context`` holds the client certificate, if there is one."""
+    """The operator at ``address`` (host, port), below the path ``base``.
+
+    ``build_tls`` makes a context without the client certificate; one that the operator does not take is left out, and the token,
+    if there is one, stands alone.
+    """
 
     def __init__(
         self,
         address: tuple[str, int],
-        context: ssl.SSLContext,
+        build_tls: Callable[[], ssl.SSLContext],
         credentials: Credentials,
         *,
         clock: Clock,
         base: str = "",
     ) -> None:
         self._address = address
-        self._context = context
+        self._build_tls = build_tls
+        self._context = build_tls()
+        credentials.load_into(self._context)
         self._base = base
         self._clock = clock
-        self._has_certificate = credentials.certificate is not None
+        self._shows_certificate = credentials.certificate is not None
         self._has_answered = False
+        self._refusal = ""
         self._headers = {"Accept": "application/json"}
         if credentials.token is not None:
             self._headers["Authorization"] = f"Bearer {credentials.token}"
@@ -69,29 +78,70 @@ class HttpsOperatorApi:
             if status != http.client.SERVICE_UNAVAILABLE or attempt == _ATTEMPTS or wait > _LONGEST_WAIT:
                 break
             self._clock.sleep(wait)
-        raise failure_of(status, body)
+        failure = failure_of(status, body)
+        if status == http.client.UNAUTHORIZED and self._refusal:
+            raise unreachable(f"{self._refusal}\n  without it the operator says: {failure.message}")
+        raise failure
 
     def _send(self, url: str) -> tuple[int, float, Json]:
+        """Ask once; once more without the client certificate if it may be what is refused."""
         try:
-            connection = self._connection or http.client.HTTPSConnection(
-                *self._address, timeout=_SECONDS, context=self._context
-            )
-            self._connection = connection
-            connection.request("GET", url, headers=self._headers)
-            answer = connection.getresponse()
-            data = _read(connection, answer, time.monotonic() + _SECONDS)
-        except ssl.SSLError as error:
-            self.close()
-            raise unreachable(_explain_tls(error)) from None
+            return self._exchange(url)
         except (OSError, http.client.HTTPException) as error:
             self.close()
-            raise unreachable(self._explain_silence(error)) from None
-        self._has_answered = True
-        return answer.status, _number(answer.getheader("Retry-After")), _parse(data)
+            told = self._explain(error)
+            if not self._may_mean_the_certificate(error):
+                raise unreachable(told if self._has_answered else self._refusal or told) from None
+        self._refusal, self._shows_certificate = told, False
+        self._context = self._build_tls()
+        return self._send(url)
 
-    def _explain_silence(self, error: Exception) -> str:
+    def _exchange(self, url: str) -> tuple[int, float, Json]:
+        answer = self._open_answer(url)
+        assert self._connection is not None
+        data = _read(self._connection, answer, time.monotonic() + _SECONDS)
+        self._has_answered = True
+        body = _parse(data)
+        if answer.status == http.client.OK and not body:
+            raise unreachable(
+                "the answer of the operator's API broke off, or is no JSON object: is it the operator at all?"
+            )
+        return answer.status, _number(answer.getheader("Retry-After")), body
+
+    def _open_answer(self, url: str) -> http.client.HTTPResponse:
+        """Send the request, on the connection of the one before if there is one.
+
+        A server closes what has been idle for half a minute, which a user who reads page by page lets happen. Nothing has been
+        answered then, and nothing is changed by asking again.
+        """
+        is_reused = self._connection is not None and self._connection.sock is not None
+        try:
+            return self._request(url)
+        except _CLOSED:
+            if not is_reused:
+                raise
+        self.close()
+        return self._request(url)
+
+    def _request(self, url: str) -> http.client.HTTPResponse:
+        if self._connection is None:
+            self._connection = http.client.HTTPSConnection(*self._address, timeout=_SECONDS, context=self._context)
+        self._connection.request("GET", url, headers=self._headers)
+        return self._connection.getresponse()
+
+    def _may_mean_the_certificate(self, error: Exception) -> bool:
+        """True for what TLS does to a client whose certificate is not taken, which shows only when the answer is read."""
+        if not self._shows_certificate or self._has_answered:
+            return False
+        if isinstance(error, ssl.SSLError):
+            return isinstance(error, ssl.SSLEOFError) or "ALERT" in (error.reason or "")
+        return isinstance(error, ConnectionError) and not isinstance(error, ConnectionRefusedError)
+
+    def _explain(self, error: Exception) -> str:
+        if isinstance(error, ssl.SSLError) and not isinstance(error, _CLOSED):
+            return _explain_tls(error)
         text = f"the operator's API did not answer ({type(error).__name__})"
-        if self._has_certificate and not self._has_answered and isinstance(error, ConnectionError):
+        if self._may_mean_the_certificate(error):
             text += ", or does not accept the client certificate of your kubeconfig: it knows the cluster's own client CA alone"
         return text
 

@@ -17,7 +17,8 @@ Json = dict[str, Any]
 _GAP = "   "
 _WIDEST = 80
 """Columns of a table line up as long as no cell is wider than this."""
-_UNPRINTABLE_IN_JSON = re.compile("[\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_OBEYED = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What JSON and YAML leave as it is, and a terminal obeys (or UTF-8 cannot hold)."""
 
 
 class Colour(StrEnum):
@@ -110,17 +111,37 @@ def _as_cell(value: str | Cell) -> Cell:
     return Cell(printable(value)) if isinstance(value, str) else Cell(printable(value.text), value.colour)
 
 
-def dump_json(value: Any, *, indent: int | None = 2) -> str:
-    """JSON for people and programs: readable Unicode, but nothing that a terminal obeys and nothing that UTF-8 cannot hold."""
-    text = json.dumps(value, ensure_ascii=False, indent=indent)
-    return _UNPRINTABLE_IN_JSON.sub(lambda match: f"\\u{ord(match.group()):04x}", text)
+def dump_json(value: Any, *, indent: int | None = 2, stream: TextIO | None = None) -> str:
+    """JSON for people and programs: readable Unicode, but nothing that a terminal obeys and nothing that UTF-8 cannot hold.
+
+    ASCII alone for a ``stream`` (None = standard output) that cannot hold more.
+    """
+    text = json.dumps(value, ensure_ascii=not holds_unicode(stream or sys.stdout), indent=indent)
+    return _OBEYED.sub(_escape_obeyed, text)
 
 
 def dump_yaml(value: Any) -> str:
-    """YAML of a JSON value."""
+    """YAML of a JSON value, with the same escapes as JSON."""
     import yaml
 
-    return str(yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=1_000_000))
+    class Dumper(yaml.SafeDumper):
+        """Quotes what is to be escaped: a plain scalar cannot hold an escape."""
+
+    def represent_text(dumper: Any, text: str) -> Any:
+        return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"' if _OBEYED.search(text) else None)
+
+    Dumper.add_representer(str, represent_text)
+    text = yaml.dump(value, Dumper=Dumper, sort_keys=False, allow_unicode=holds_unicode(sys.stdout), width=1_000_000)
+    return _OBEYED.sub(_escape_obeyed, str(text))
+
+
+def _escape_obeyed(match: re.Match[str]) -> str:
+    return f"\\u{ord(match.group()):04x}"
+
+
+def holds_unicode(stream: TextIO) -> bool:
+    """Whether every character can be written to the stream. One without an encoding is in memory, and can hold all."""
+    return (getattr(stream, "encoding", None) or "utf").lower().startswith("utf")
 
 
 def write_json_array(pages: Iterable[Sequence[Mapping[str, Any]]], stream: TextIO) -> None:
@@ -128,7 +149,7 @@ def write_json_array(pages: Iterable[Sequence[Mapping[str, Any]]], stream: TextI
     lead = "["
     for page in pages:
         for item in page:
-            stream.write(f"{lead}\n{dump_json(item, indent=None)}")
+            stream.write(f"{lead}\n{dump_json(item, indent=None, stream=stream)}")
             lead = ","
     stream.write("[]\n" if lead == "[" else "\n]\n")
 
@@ -146,8 +167,8 @@ def working(text: str) -> Iterator[None]:
 
 
 def note(text: str) -> None:
-    """Say something beside the answer, on standard error."""
-    sys.stderr.write(f"{text}\n")
+    """Say something beside the answer, on standard error. It may quote a server: nothing of it is obeyed by a terminal."""
+    sys.stderr.write("\n".join(printable(line) for line in text.split("\n")) + "\n")
 
 
 def human_size(size: int) -> str:

@@ -30,7 +30,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class OperatorPlace:
-    """How to reach the operator's API: by port-forward into ``namespace`` (None = it is looked for), or at ``server``."""
+    """How to reach the operator's API: by port-forward into ``namespace`` (None = the usual one), or at ``server``."""
 
     namespace: str | None = None
     server: str | None = None
@@ -39,11 +39,15 @@ class OperatorPlace:
 
 @dataclass(frozen=True, slots=True)
 class LogQuery:
-    """Which part of a container's log: the last ``tail`` lines (None = all), of the container before, going on."""
+    """Which part of a container's log: the last ``tail`` lines (None = all), from a time on (RFC 3339, whole seconds), going on.
+
+    ``timestamps`` = each line begins with its time and a blank.
+    """
 
     follow: bool = False
     tail: int | None = None
-    previous: bool = False
+    since: str | None = None
+    timestamps: bool = False
 
 
 class Kubernetes(Protocol):

@@ -17,7 +17,7 @@ from videovector_operator.cli.failures import FINE, INTERRUPTED, CommandError
 from videovector_operator.cli.files import Format as FileFormat
 from videovector_operator.cli.files import State, list_files
 from videovector_operator.cli.logs import show_logs
-from videovector_operator.cli.output import note, printable
+from videovector_operator.cli.output import note
 from videovector_operator.cli.ports import OPERATOR_NAMESPACE, LogQuery, OperatorPlace, Ports, Session, Target
 from videovector_operator.cli.status import show_status
 
@@ -54,20 +54,26 @@ ImportJob = Annotated[
 OperatorNamespace = Annotated[
     str | None,
     typer.Option(
-        help=f"Namespace of the operator; default: {OPERATOR_NAMESPACE}, else it is looked for.",
+        help=f"Namespace of the operator; default: {OPERATOR_NAMESPACE}.",
         envvar="KUBECTL_VIDEOVECTOR_OPERATOR_NAMESPACE",
+        callback=_is_text,
     ),
 ]
 Server = Annotated[
     str | None,
     typer.Option(
-        help="URL of the operator's API, instead of a port-forward into its pod.", envvar="KUBECTL_VIDEOVECTOR_SERVER"
+        help="URL of the operator's API, instead of a port-forward into its pod.",
+        envvar="KUBECTL_VIDEOVECTOR_SERVER",
+        callback=_is_text,
     ),
 ]
 ServerCA = Annotated[
     str | None,
     typer.Option(
-        "--server-ca", help="PEM file with the authority of --server.", envvar="KUBECTL_VIDEOVECTOR_SERVER_CA"
+        "--server-ca",
+        help="PEM file with the authority of --server.",
+        envvar="KUBECTL_VIDEOVECTOR_SERVER_CA",
+        callback=_is_text,
     ),
 ]
 Timeout = Annotated[float, typer.Option(help="Seconds to wait.", min=1)]
@@ -89,7 +95,7 @@ def _run(ctx: typer.Context, target: Target, command: Callable[[Ports, Session],
         with ports.open_session(target.over(ports.target)) as session:
             code = command(ports, session) or FINE
     except CommandError as error:
-        note("error: " + "\n".join(printable(line) for line in error.message.splitlines()))
+        note(f"error: {error.message}")
         code = error.code
     except KeyboardInterrupt:
         code = INTERRUPTED
@@ -110,7 +116,7 @@ def browse_command(
     recursive: Annotated[
         bool, typer.Option("--recursive/--no-recursive", help="Or only one level, with the folders below.")
     ] = True,
-    limit: Annotated[int, typer.Option(help="Show so many at most.", min=1, max=10_000)] = 100,
+    limit: Annotated[int, typer.Option(help="Show so many objects, and folders, at most.", min=1, max=10_000)] = 100,
     output: Annotated[ObjectFormat, typer.Option("--output", "-o", help="How to print.")] = ObjectFormat.TABLE,
     operator_namespace: OperatorNamespace = None,
     server: Server = None,
@@ -156,7 +162,7 @@ def files_command(
     *,
     state: Annotated[State | None, typer.Option(help="Only files in this state.")] = None,
     reason: Annotated[
-        str | None, typer.Option(help="Only files with this reason, for instance UnreadableMedia.")
+        str | None, typer.Option(help="Only files with this reason, for instance UnreadableMedia.", callback=_is_text)
     ] = None,
     output: Annotated[FileFormat, typer.Option("--output", "-o", help="How to print.")] = FileFormat.TABLE,
     operator_namespace: OperatorNamespace = None,
@@ -184,15 +190,12 @@ def logs_command(
     *,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the import has ended.")] = False,
     tail: Annotated[int | None, typer.Option(help="Only the last lines of each pod.", min=0)] = None,
-    previous: Annotated[
-        bool, typer.Option("--previous", "-p", help="Of the container before, if it restarted.")
-    ] = False,
     namespace: Namespace = None,
     context: Context = None,
     kubeconfig: Kubeconfig = None,
 ) -> None:
     """Print what the worker pods of an ImportJob say, each line with its pod."""
-    query = LogQuery(follow, tail, previous)
+    query = LogQuery(follow, tail)
     _run(
         ctx,
         Target(namespace, context, kubeconfig),

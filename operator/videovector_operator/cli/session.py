@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import ipaddress
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -47,12 +48,12 @@ class KubectlSession:
     @contextmanager
     def _through_tunnel(self, pod: OperatorPod) -> Iterator[OperatorApi]:
         try:
-            with self._kubectl.forwarding(pod.namespace, pod.name, pod.port) as port:
+            with (
+                self._kubectl.forwarding(pod.namespace, pod.name, pod.port) as port,
                 # The tunnel ends in the pod itself: the API server and the kubelet vouch for the other end.
-                context = _bare_context()
-                with self._connect(("127.0.0.1", port), context) as api:
-                    yield api
-                    return
+                self._connect(("127.0.0.1", port), _bare_context) as api,
+            ):
+                yield api
         except CommandError as error:
             raise _explain_tunnel(error, pod) from None
 
@@ -60,15 +61,17 @@ class KubectlSession:
     def _at_url(self, server: str, authority: str | None) -> Iterator[OperatorApi]:
         url = parse_server(server)
         host = url.hostname or ""
-        context = _bare_context() if authority is None and _is_loopback(host) else _verifying_context(authority)
-        with self._connect((host, url.port or 443), context, url.path.rstrip("/")) as api:
+        is_bare = authority is None and _is_loopback(host)
+        build_tls = _bare_context if is_bare else partial(_verifying_context, authority)
+        with self._connect((host, url.port or 443), build_tls, url.path.rstrip("/")) as api:
             yield api
 
     @contextmanager
-    def _connect(self, address: tuple[str, int], context: ssl.SSLContext, base: str = "") -> Iterator[HttpsOperatorApi]:
+    def _connect(
+        self, address: tuple[str, int], build_tls: Callable[[], ssl.SSLContext], base: str = ""
+    ) -> Iterator[HttpsOperatorApi]:
         credentials: Credentials = read_credentials(self._kubectl.read_config())
-        credentials.load_into(context)
-        api = HttpsOperatorApi(address, context, credentials, clock=self._clock, base=base)
+        api = HttpsOperatorApi(address, build_tls, credentials, clock=self._clock, base=base)
         try:
             yield api
         finally:

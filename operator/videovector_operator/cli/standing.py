@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -17,6 +19,10 @@ class Standing(StrEnum):
 
     STALLED = "Stalled"
     RETRYING = "Retrying"
+    STUCK = "Stuck"
+    """Its deletion does not come to an end."""
+    DEGRADED = "Degraded"
+    """It works, or has ended, but not all is well: files that failed, a test that failed and is borne."""
     PROGRESSING = "Progressing"
     DELETING = "Deleting"
     CANCELLED = "Cancelled"
@@ -24,6 +30,8 @@ class Standing(StrEnum):
 
 
 ORDER = tuple(Standing)
+_LONGEST_DELETION = 300.0
+"""Seconds after which a deletion is stuck: whoever holds it is not there, or waits for something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,20 +43,50 @@ class Seen:
     message: str
 
 
-def read_standing(body: Json) -> Seen:
-    """Read the conditions, in the order of kstatus. An object that nobody has looked at yet is progressing."""
+def read_standing(body: Json, *, now: float | None = None) -> Seen:
+    """Read the conditions, in the order of kstatus. An object that nobody has looked at yet is progressing.
+
+    ``now`` is Unix time; None = it is of no interest whether a deletion is stuck.
+    """
     found = {entry.get("type"): entry for entry in (body.get("status") or {}).get("conditions") or ()}
     ready = found.get("Ready", {})
     reason, message = str(ready.get("reason", "")), str(ready.get("message", ""))
     if body["metadata"].get("deletionTimestamp"):
-        return Seen(Standing.DELETING, reason, message)
+        return _read_deletion(body, now, Seen(Standing.DELETING, reason, message))
     if not ready:
         return Seen(Standing.PROGRESSING, "", "nobody has looked at it yet: is the operator running?")
+    return Seen(_standing_of(body, found, ready), reason, message)
+
+
+def _standing_of(body: Json, found: Mapping[Any, Json], ready: Json) -> Standing:
+    """What was said of an older generation says nothing of this one, also what was wrong with it."""
+    if is_outdated(body):
+        return Standing.PROGRESSING
     if _is_true(found, "Stalled"):
-        return Seen(Standing.CANCELLED if reason == Reason.CANCELLED else Standing.STALLED, reason, message)
-    if is_outdated(body) or ready.get("status") == "Unknown":
-        return Seen(Standing.PROGRESSING, reason, message)
-    return Seen(Standing.READY if ready.get("status") == "True" else Standing.RETRYING, reason, message)
+        return Standing.CANCELLED if ready.get("reason") == Reason.CANCELLED else Standing.STALLED
+    match ready.get("status"):
+        case "True":
+            return Standing.DEGRADED if _is_degraded(body, ready) else Standing.READY
+        case "Unknown":
+            return Standing.PROGRESSING
+        case _:
+            return Standing.RETRYING
+
+
+def _read_deletion(body: Json, now: float | None, seen: Seen) -> Seen:
+    began = str(body["metadata"]["deletionTimestamp"])
+    if now is None or now - datetime.fromisoformat(began).timestamp() < _LONGEST_DELETION:
+        return seen
+    held = ", ".join(body["metadata"].get("finalizers") or ()) or "something"
+    said = f" Said last: {seen.message}" if seen.message else ""
+    message = f"being deleted since {began} and held by {held}: does its controller run?{said}"
+    return Seen(Standing.STUCK, seen.reason, message)
+
+
+def _is_degraded(body: Json, ready: Json) -> bool:
+    """Ready, but: a run some of whose files failed, or a Connector whose last test failed (Ready bears a few)."""
+    last_test = (body.get("status") or {}).get("lastTestResult")
+    return ready.get("reason") == Reason.COMPLETED_WITH_FAILURES or last_test == "failed"
 
 
 def is_outdated(body: Json) -> bool:
@@ -74,5 +112,5 @@ def is_paused(body: Json) -> bool:
     return str(annotations.get("videovector.io/paused", "")).strip().lower() == "true"
 
 
-def _is_true(found: dict[Any, Json], kind: str) -> bool:
+def _is_true(found: Mapping[Any, Json], kind: str) -> bool:
     return bool(found.get(kind, {}).get("status") == "True")

@@ -19,6 +19,8 @@ KINDS = ("Connector", "Index", "ImportJob")
 _COLOURS = {
     Standing.STALLED: Colour.WRONG,
     Standing.RETRYING: Colour.WAITING,
+    Standing.STUCK: Colour.WAITING,
+    Standing.DEGRADED: Colour.WAITING,
     Standing.PROGRESSING: Colour.WAITING,
     Standing.DELETING: Colour.WAITING,
     Standing.CANCELLED: Colour.FAINT,
@@ -43,8 +45,11 @@ class Entry:
 
 
 def show_status(session: Session, *, everywhere: bool, output: Format, now: float) -> int:
-    """Print all objects; answers 1 when something is stalled. ``now`` is Unix time. Raises CommandError."""
-    entries = observe_entries(session, None if everywhere else session.namespace)
+    """Print all objects; answers 1 when something is stalled, which only a user can change. ``now`` is Unix time.
+
+    Raises CommandError.
+    """
+    entries = observe_entries(session, None if everywhere else session.namespace, now)
     match output:
         case Format.JSON:
             sys.stdout.write(dump_json(_describe_all(entries)) + "\n")
@@ -56,10 +61,12 @@ def show_status(session: Session, *, everywhere: bool, output: Format, now: floa
     return BAD if any(entry.seen.standing is Standing.STALLED for entry in entries) else FINE
 
 
-def observe_entries(session: Session, namespace: str | None) -> Sequence[Entry]:
+def observe_entries(session: Session, namespace: str | None, now: float) -> Sequence[Entry]:
     """Read every object of ours, in the order in which people want to see them."""
     found = [
-        Entry(kind, body, read_standing(body)) for kind in KINDS for body in session.kubernetes.list(kind, namespace)
+        Entry(kind, body, read_standing(body, now=now))
+        for kind in KINDS
+        for body in session.kubernetes.list(kind, namespace)
     ]
     return sorted(found, key=lambda entry: entry.order)
 
@@ -135,4 +142,4 @@ def _sum_up(entries: Sequence[Entry], where: str) -> None:
         return
     counts = {standing: sum(entry.seen.standing is standing for entry in entries) for standing in ORDER}
     parts = [paint(f"{n} {standing.lower()}", _COLOURS[standing], sys.stderr) for standing, n in counts.items() if n]
-    note("\n" + ", ".join(parts))
+    sys.stderr.write("\n" + ", ".join(parts) + "\n")

@@ -11,10 +11,8 @@ from videovector_operator.core import conditions
 from videovector_operator.core.conditions import State, Verdict
 from videovector_operator.core.failures import Failure
 from videovector_operator.core.notices import Notice
+from videovector_operator.core.patience import PATIENCE
 from videovector_operator.core.sources import build_source, location_of_source
-
-PATIENCE = 3
-"""Tests of a proven connection that must fail in a row before Ready becomes False."""
 
 _NEEDED_BY = {"import": ("list", "read"), "export": ("write", "delete")}
 """Actions without which a scope cannot be used."""

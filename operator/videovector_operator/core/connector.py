@@ -10,7 +10,6 @@ from videovector_operator.api.v1alpha1.reasons import ConditionType, Reason
 from videovector_operator.core import conditions, names
 from videovector_operator.core.conditions import State, Verdict, shorten
 from videovector_operator.core.connection import (
-    PATIENCE,
     TestOutcome,
     Versions,
     bear_failure,
@@ -23,6 +22,7 @@ from videovector_operator.core.connection import (
 from videovector_operator.core.durations import parse_duration
 from videovector_operator.core.notices import Notice
 from videovector_operator.core.paths import export_base_path
+from videovector_operator.core.patience import PATIENCE
 from videovector_operator.core.retry import backoff_seconds, spread_unit
 from videovector_operator.errors import Stalled
 

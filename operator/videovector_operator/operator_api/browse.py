@@ -26,18 +26,25 @@ _PAGE = 200
 
 @dataclass(slots=True)
 class Listing:
-    """What has been found so far. ``truncated`` = there is more behind it; ``scanned`` counts what was looked at."""
+    """What has been found so far: at most ``limit`` objects, and as many folders beside them.
+
+    ``truncated`` = there is more; ``is_over`` = and it is not looked for; ``scanned`` counts what was looked at.
+    """
 
     limit: int
     items: list[ObjectInfo] = field(default_factory=list)
     prefixes: list[str] = field(default_factory=list)
     scanned: int = 0
     truncated: bool = False
+    is_over: bool = False
 
-    @property
-    def is_full(self) -> bool:
-        """True when nothing more is wanted."""
-        return len(self.items) + len(self.prefixes) >= self.limit or self.scanned >= MAX_OBJECTS
+    def scan(self) -> bool:
+        """Count one entry more; False = so many have been looked at that this one is not."""
+        if self.scanned >= MAX_OBJECTS:
+            self.truncated = self.is_over = True
+            return False
+        self.scanned += 1
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,27 +82,38 @@ async def list_objects(storage: Storage, query: BrowseQuery) -> Listing:
     """List until the limit is reached, or `MAX_OBJECTS` were looked at. Raises StorageError."""
     found = Listing(query.limit)
     async for page in storage.list_pages(query.prefix, recursive=query.recursive, page_size=_PAGE):
-        _take(found, page, query)
-        if found.truncated:
+        _take_objects(found, page, query)
+        _take_prefixes(found, page, query)
+        if found.is_over:
             break
     return found
 
 
-def _take(found: Listing, page: ListPage, query: BrowseQuery) -> None:
-    for prefix in page.prefixes:
-        if found.is_full:
-            found.truncated = True
-            return
-        found.scanned += 1
-        found.prefixes.append(prefix)
+def _take_objects(found: Listing, page: ListPage, query: BrowseQuery) -> None:
+    """Objects go first: folders of the same page must not take their place."""
     for entry in page.objects:
         matches = query.files.matches(entry.key)
-        if found.is_full and (matches or found.scanned >= MAX_OBJECTS):
-            found.truncated = True
+        if matches and len(found.items) >= found.limit:
+            found.truncated = found.is_over = True
             return
-        found.scanned += 1
+        if not found.scan():
+            return
         if matches:
             found.items.append(entry)
+
+
+def _take_prefixes(found: Listing, page: ListPage, query: BrowseQuery) -> None:
+    """Folders have a bound of their own; when it is reached, objects behind them are still looked for."""
+    for prefix in page.prefixes:
+        if not found.scan():
+            return
+        # A folder without a name ("a//b") is meant by no pattern, and whoever looks for what lies there must see it.
+        if not query.files.matches(prefix) and prefix.removesuffix("/").rpartition("/")[2]:
+            continue
+        if len(found.prefixes) >= found.limit:
+            found.truncated = True
+        else:
+            found.prefixes.append(prefix)
 
 
 def describe(found: Listing, *, recursive: bool) -> Json:

@@ -17,7 +17,9 @@ Names = Iterable[Iterable[tuple[str, str]]]
 """A certificate's subject as the ssl module shows it: one tuple of (attribute, value) pairs a part."""
 
 _AUTHENTICATED = "system:authenticated"
-_HOW = "authenticate with the bearer token or the client certificate of your kubeconfig, as `kubectl videovector` does by itself"
+_HOW = "authenticate with a bearer token of the cluster, as `kubectl videovector` does with that of your kubeconfig"
+_OR_BY_CERTIFICATE = ", or with a client certificate that the cluster's own client CA has signed"
+_NO_CERTIFICATE = "; this operator accepts no client certificates (chart: operatorApi.clientCertificates)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +32,18 @@ class Caller:
     extra: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
-async def observe_caller(reviews: Cluster, subject: Names | None, authorization: str | None) -> Caller:
+async def observe_caller(
+    reviews: Cluster, subject: Names | None, authorization: str | None, *, takes_certificates: bool = True
+) -> Caller:
     """Find out who asks. A verified certificate goes before a token, as in the API server.
 
+    ``takes_certificates`` = TLS asks for one, so that who has shown nothing can be told what would do.
     Raises ApiProblem (401) when nobody vouches for them; ClusterError.
     """
     if subject is not None:
         return caller_of_certificate(subject)
-    return await _caller_of_token(reviews, _parse_token(authorization))
+    how = _HOW + (_OR_BY_CERTIFICATE if takes_certificates else _NO_CERTIFICATE)
+    return await _caller_of_token(reviews, _parse_token(authorization, how))
 
 
 def caller_of_certificate(subject: Names) -> Caller:
@@ -53,13 +59,13 @@ def caller_of_certificate(subject: Names) -> Caller:
     return Caller(users[0], groups=(*groups, _AUTHENTICATED))
 
 
-def _parse_token(authorization: str | None) -> str:
+def _parse_token(authorization: str | None, how: str) -> str:
     if not authorization:
-        raise unauthorized(f"nobody is signed in: {_HOW}")
+        raise unauthorized(f"nobody is signed in: {how}")
     scheme, _, token = authorization.partition(" ")
     token = token.strip()
     if scheme.lower() != "bearer" or not token or any(char.isspace() for char in token):
-        raise unauthorized(f"the Authorization header is not of the form `Bearer TOKEN`: {_HOW}")
+        raise unauthorized(f"the Authorization header is not of the form `Bearer TOKEN`: {how}")
     return token
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import ssl
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -120,7 +121,13 @@ class Routes:
             self._active -= 1
 
     async def _answer_in_time(self, request: web.Request, wanted: Subresource | None, facts: dict[str, str]) -> Json:
-        caller = await observe_caller(self._reviews, _subject(request), request.headers.get("Authorization"))
+        tls = request.transport.get_extra_info("ssl_object") if request.transport is not None else None
+        caller = await observe_caller(
+            self._reviews,
+            _subject(tls),
+            request.headers.get("Authorization"),
+            takes_certificates=tls is not None and tls.context.verify_mode is not ssl.CERT_NONE,
+        )
         facts["user"] = caller.name
         if wanted is None:
             raise not_found("there is no such path; there are GET …/connectors/NAME/browse and …/importjobs/NAME/files")
@@ -133,9 +140,8 @@ class Routes:
         return await wanted.answer(ObjectKey(wanted.kind, namespace, name), query)
 
 
-def _subject(request: web.Request) -> Any:
+def _subject(tls: ssl.SSLObject | None) -> Any:
     """The subject of the client certificate that TLS has verified; None = none was shown."""
-    tls = request.transport.get_extra_info("ssl_object") if request.transport is not None else None
     certificate = tls.getpeercert() if tls is not None else None
     return certificate.get("subject", ()) if certificate else None
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.support.plugin_desk import PluginDesk
+from tests.support.plugin_desk import PluginDesk, Terminal
+from videovector_operator.cli.browse import Browse, Format, browse
 from videovector_operator.cli.failures import bad, unreachable, usage
-from videovector_operator.cli.ports import OperatorPlace
+from videovector_operator.cli.ports import OperatorPlace, Target
 
 Json = dict[str, Any]
 
@@ -76,6 +78,8 @@ def test_programs_get_the_reply_itself(desk: PluginDesk, output: str, parse: Any
     [
         (reply(item("a"), truncated=True), "The first 1; there are more. Show them with --limit"),
         (reply(scanned=10_000, truncated=True), "0 found among the first 10000 objects; there are more objects behind"),
+        (reply(item("a"), truncated=True, prefixes=["b/"]), "The first 1 and 1 folders; there are more. Show"),
+        (reply(prefixes=["b/"], truncated=True), "The first 0 and 1 folders; there are more."),
         (reply(scanned=0), "Nothing found."),
     ],
 )
@@ -107,6 +111,22 @@ def test_a_strangers_file_name_does_nothing_to_the_terminal(desk: PluginDesk) ->
     out = desk.run("browse", "footage").stdout
     assert all(char.isprintable() or char == "\n" for char in out)
     assert "\\x1b]0;pwned\\x07" in out
+
+
+def test_nothing_turns_on_the_terminal_before_the_way_to_the_operator_is_open(
+    desk: PluginDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = Terminal()
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setattr(sys, "stderr", terminal)
+    seen = []
+    desk.on_open = lambda: seen.append(terminal.getvalue())
+    desk.operator.pages = [reply(scanned=0)]
+    with desk.ports().open_session(Target()) as session:
+        browse(session, "footage", Browse("", "*", recursive=True, limit=1), OperatorPlace(), Format.JSON)
+    assert seen == [""]
+    assert "listing the storage of footage" in terminal.getvalue()
 
 
 USAGE = {

@@ -6,6 +6,8 @@ import pytest
 
 from tests.support.plugin_desk import PluginDesk
 from tests.support.samples import NAMESPACE, import_manifest
+from videovector_operator.cli.failures import CommandError, bad, unreachable
+from videovector_operator.cli.rights import refused
 from videovector_operator.core.keys import ObjectKey
 
 FIRST = ObjectKey("ImportJob", NAMESPACE, "first")
@@ -48,6 +50,41 @@ def test_waiting_has_an_end(running: PluginDesk) -> None:
     result = running.run("cancel", "first", "--wait", "--timeout", "3")
     assert result.exit_code == 3
     assert "has not ended within 3 s" in result.stderr
+
+
+def test_a_few_polls_may_fail(running: PluginDesk) -> None:
+    failures = running.kubernetes.failures
+
+    def act(sleeps: int) -> None:
+        if sleeps == 1:
+            failures["get", "ImportJob"] = unreachable("the Kubernetes API did not answer")
+        if sleeps == 40:
+            failures.clear()
+            running.cluster.edit_status(FIRST, {"phase": "Cancelled", "progress": COUNTS})
+
+    running.on_sleep = act
+    result = running.run("cancel", "first", "--wait")
+    assert (result.exit_code, result.stderr) == (0, "")
+
+
+def test_an_api_that_stays_away_ends_the_waiting(running: PluginDesk) -> None:
+    failures = running.kubernetes.failures
+    running.on_sleep = lambda _: failures.update({("get", "ImportJob"): unreachable("did not answer")})
+    result = running.run("cancel", "first", "--wait")
+    assert (result.exit_code, result.stderr) == (3, "error: did not answer\n")
+
+
+@pytest.mark.parametrize("failure", [refused("get", "importjobs", NAMESPACE), bad("it is gone")])
+def test_a_refusal_is_not_waited_for(running: PluginDesk, failure: CommandError) -> None:
+    slept = []
+
+    def act(sleeps: int) -> None:
+        slept.append(sleeps)
+        running.kubernetes.failures["get", "ImportJob"] = failure
+
+    running.on_sleep = act
+    assert running.run("cancel", "first", "--wait").exit_code == failure.code
+    assert slept == [1]
 
 
 @pytest.mark.parametrize(("phase", "code"), [("Completed", 1), ("Failed", 1), ("Cancelled", 0)])

@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -83,3 +84,58 @@ def test_what_a_login_asks_for_reaches_the_user_and_log_lines_do_not(capfd: pyte
     with pytest.raises(CommandError, match="dial tcp: refused"), child(text):
         pass
     assert capfd.readouterr().err == "To sign in, open https://login\n"
+
+
+ASK = "import sys, time; sys.stderr.write({!r}); sys.stderr.flush(); "
+
+
+def wait_for(capfd: pytest.CaptureFixture[str], text: str) -> None:
+    deadline, seen = time.monotonic() + 10, ""
+    while text not in seen:
+        assert time.monotonic() < deadline, f"only {seen!r} was shown"
+        time.sleep(0.02)
+        seen += capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "question", ["Password: ", "Enter the code for ann: ", "Passwort für ann: ", "first\nsecond: "]
+)
+def test_a_question_without_the_end_of_a_line_is_seen_at_once(capfd: pytest.CaptureFixture[str], question: str) -> None:
+    with child(ASK.format(question) + SERVE):
+        wait_for(capfd, question)
+
+
+def test_a_question_is_shown_once_and_its_line_goes_on(capfd: pytest.CaptureFixture[str]) -> None:
+    text = ASK.format("Password: ") + "time.sleep(0.5); sys.stderr.write('thanks\\nwelcome\\n'); sys.exit(1)"
+    with pytest.raises(CommandError, match="Password: thanks\nwelcome"), child(text):
+        pass
+    assert capfd.readouterr().err == "Password: thanks\nwelcome\n"
+
+
+LATE = {
+    "a log line": ("E1123 22:00:39.137", "874    4339 proxy_server.go:147] dial tcp: refused\n"),
+    "its first letter": ("E", "1123 22:00:39.137874    4339 proxy_server.go:147] dial tcp: refused\n"),
+    "its date": ("W1123", " 22:00:39.137874    4339 proxy_server.go:147] dial tcp: refused\n"),
+    "an error": ("err", "or: dial tcp: refused\n"),
+}
+
+
+@pytest.mark.parametrize("name", LATE)
+def test_half_of_what_is_not_for_the_user_is_not_shown_either(capfd: pytest.CaptureFixture[str], name: str) -> None:
+    first, second = LATE[name]
+    text = ASK.format(first) + f"time.sleep(0.5); sys.stderr.write({second!r}); sys.exit(1)"
+    with pytest.raises(CommandError, match="dial tcp: refused"), child(text):
+        pass
+    assert capfd.readouterr().err == ""
+
+
+def test_one_that_says_much_before_it_is_ready_does_not_get_stuck(capfd: pytest.CaptureFixture[str]) -> None:
+    with child("import sys; sys.stderr.write('x' * 300_000); sys.stderr.flush(); " + SERVE):
+        pass
+    assert capfd.readouterr().err.count("x") == 300_000
+
+
+def test_whoever_else_holds_the_stream_open_is_not_waited_for() -> None:
+    with child("import subprocess; subprocess.Popen(['sleep', '8']); " + SERVE):
+        began = time.monotonic()
+    assert time.monotonic() - began < 6

@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.plugin_desk import PluginDesk
 from tests.support.samples import NAMESPACE, connector_manifest, ready_status
+from videovector_operator.cli.failures import unreachable
 from videovector_operator.cli.rights import refused
 from videovector_operator.core.keys import ObjectKey
 
@@ -78,6 +79,29 @@ def test_the_answer_to_somebody_elses_request_is_not_ours(tested: PluginDesk) ->
     assert result.exit_code == 3
     assert "has not tested Connector" in result.stderr
     assert 'does it watch namespace "media"' in result.stderr
+
+
+def test_a_few_polls_may_fail(tested: PluginDesk) -> None:
+    failures = tested.kubernetes.failures
+
+    def act(sleeps: int) -> None:
+        if sleeps == 1:
+            failures["get", "Connector"] = unreachable("the Kubernetes API did not answer")
+        if sleeps == 60:
+            failures.clear()
+            found = {**ready_status(), "permissions": PERMISSIONS, "lastHandledRequest": "token-1"}
+            tested.cluster.edit_status(FOOTAGE, found)
+
+    tested.on_sleep = act
+    result = tested.run("test", "footage")
+    assert (result.exit_code, result.stderr) == (0, "")
+
+
+def test_an_api_that_stays_away_ends_the_waiting(tested: PluginDesk) -> None:
+    failures = tested.kubernetes.failures
+    tested.on_sleep = lambda _: failures.update({("get", "Connector"): unreachable("did not answer")})
+    result = tested.run("test", "footage")
+    assert (result.exit_code, result.stderr) == (3, "error: did not answer\n")
 
 
 def test_a_paused_connector_is_told_and_not_waited_for(tested: PluginDesk) -> None:

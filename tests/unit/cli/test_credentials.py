@@ -100,6 +100,22 @@ def test_a_plugin_is_told_of_the_cluster_only_if_it_asks() -> None:
     assert build_exec_info(entry, {"server": "s"}, interactive=True)["spec"] == {"interactive": True}
 
 
+def test_a_plugin_gets_what_the_cluster_keeps_for_it() -> None:
+    entry = {"apiVersion": "client.authentication.k8s.io/v1", "provideClusterInfo": True}
+    extensions = [
+        {"name": "other", "extension": {"audience": "theirs"}},
+        {"name": "client.authentication.k8s.io/exec", "extension": {"audience": "ours", "deep": [1, {"a": None}]}},
+    ]
+    cluster = {"server": "s", "disable-compression": True, "extensions": extensions}
+    info = build_exec_info(entry, cluster, interactive=False)
+    assert info["spec"]["cluster"] == {
+        "server": "s",
+        "disable-compression": True,
+        "config": {"audience": "ours", "deep": [1, {"a": None}]},
+    }
+    assert "cluster" not in build_exec_info({}, cluster, interactive=False)["spec"]
+
+
 FAILING = {
     "it fails": ("import sys; sys.exit(7)", r"failed \(exit code 7\)"),
     "it prints nothing": ("", "is no ExecCredential"),

@@ -46,9 +46,39 @@ def test_a_ready_pod_of_the_usual_namespace(kubernetes: FakeKubernetes) -> None:
     assert find_operator(kubernetes, "elsewhere") == OperatorPod("elsewhere", "c", 18443)
 
 
-def test_it_is_looked_for_everywhere(kubernetes: FakeKubernetes) -> None:
-    add(kubernetes, "a", "somewhere")
-    assert find_operator(kubernetes, None).namespace == "somewhere"
+@pytest.mark.parametrize("namespaces", [("one",), ("one", "two")])
+def test_a_pod_that_only_calls_itself_the_operator_is_not_connected_to(
+    kubernetes: FakeKubernetes, namespaces: tuple[str, ...]
+) -> None:
+    for namespace in namespaces:
+        add(kubernetes, "trap", namespace)
+    with pytest.raises(CommandError) as caught:
+        find_operator(kubernetes, None)
+    assert caught.value.code == 3
+    assert 'there is no operator in namespace "videovector-system"' in caught.value.message
+    assert "name its namespace with --operator-namespace" in caught.value.message
+    assert f"pods that call themselves the operator are in: {', '.join(namespaces)}. " in caught.value.message
+    assert "name a namespace only if you know it as the operator's" in caught.value.message
+
+
+def test_a_pod_elsewhere_does_not_stand_in_for_one_that_is_not_ready(kubernetes: FakeKubernetes) -> None:
+    add(kubernetes, "a", ready="False")
+    add(kubernetes, "trap", "team")
+    with pytest.raises(CommandError, match="no operator in namespace"):
+        find_operator(kubernetes, None)
+
+
+def test_a_namespace_that_is_named_but_empty_is_none(kubernetes: FakeKubernetes) -> None:
+    add(kubernetes, "a-trap", "team")
+    add(kubernetes, "b")
+    assert find_operator(kubernetes, "").namespace == "videovector-system"
+
+
+def test_many_namespaces_do_not_fill_the_screen(kubernetes: FakeKubernetes) -> None:
+    for number in range(12):
+        add(kubernetes, "trap", f"team-{number:02}")
+    with pytest.raises(CommandError, match=r"team-08, team-09 and 2 more\. "):
+        find_operator(kubernetes, None)
 
 
 class RightsEnd(FakeKubernetes):
@@ -62,44 +92,41 @@ class RightsEnd(FakeKubernetes):
         return super().list(kind, namespace, labels=labels)
 
 
-def test_without_rights_in_the_usual_namespace_others_are_tried() -> None:
-    kubernetes = RightsEnd(FakeCluster())
-    kubernetes.forbidden = ("videovector-system",)
-    add(kubernetes, "a", "somewhere")
-    assert find_operator(kubernetes, None).namespace == "somewhere"
-
-
 def test_the_role_that_is_missing_is_named() -> None:
     kubernetes = RightsEnd(FakeCluster())
-    kubernetes.forbidden = ("videovector-system", None)
+    kubernetes.forbidden = ("videovector-system", "ops")
+    add(kubernetes, "a", "somewhere")
     with pytest.raises(RightMissingError) as caught:
         find_operator(kubernetes, None)
-    assert "you may not list pods in all namespaces" in caught.value.message
-    assert "name one namespace with --operator-namespace" in caught.value.message
-    assert "the Role …-cli" in caught.value.message
+    assert 'you may not list pods in namespace "videovector-system": ask for the Role …-cli' in caught.value.message
+    assert "if it runs elsewhere, name its namespace with --operator-namespace" in caught.value.message
     assert "pods is forbidden: ann" in caught.value.message
-    with pytest.raises(RightMissingError, match=r'in namespace "videovector-system": ask for the Role …-cli'):
-        find_operator(kubernetes, "videovector-system")
+    with pytest.raises(RightMissingError, match=r'in namespace "ops": ask for the Role …-cli') as caught:
+        find_operator(kubernetes, "ops")
+    assert "--operator-namespace" not in caught.value.message
 
 
 def test_none_at_all(kubernetes: FakeKubernetes) -> None:
-    with pytest.raises(CommandError, match="there is no operator in the cluster") as caught:
+    with pytest.raises(CommandError, match="there is no operator in namespace") as caught:
         find_operator(kubernetes, None)
     assert caught.value.code == 3
+    assert "call themselves" not in caught.value.message
+
+
+def test_who_may_not_look_elsewhere_is_told_the_same() -> None:
+    kubernetes = RightsEnd(FakeCluster())
+    kubernetes.forbidden = (None,)
+    add(kubernetes, "a", "somewhere")
+    with pytest.raises(CommandError, match="name its namespace with --operator-namespace") as caught:
+        find_operator(kubernetes, None)
+    assert "somewhere" not in caught.value.message
 
 
 def test_none_ready(kubernetes: FakeKubernetes) -> None:
     add(kubernetes, "a", ready="False")
     add(kubernetes, "b", finalizers=["x"])
     kubernetes.cluster.delete(ObjectKey("Pod", "videovector-system", "b"))
-    with pytest.raises(CommandError, match="is ready: kubectl -n videovector-system describe pod a, b"):
-        find_operator(kubernetes, None)
-
-
-def test_several_operators_must_be_told_apart(kubernetes: FakeKubernetes) -> None:
-    add(kubernetes, "a", "one")
-    add(kubernetes, "b", "two")
-    with pytest.raises(CommandError, match="in the namespaces one, two: name one with --operator-namespace"):
+    with pytest.raises(CommandError, match="is ready: kubectl -n videovector-system describe pod a b"):
         find_operator(kubernetes, None)
 
 

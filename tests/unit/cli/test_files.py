@@ -5,10 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
 from typing import Any
 
-from tests.support.plugin_desk import PluginDesk
+import pytest
+
+from tests.support.plugin_desk import PluginDesk, Terminal
 from videovector_operator.cli.failures import unreachable
+from videovector_operator.cli.files import Format, list_files
+from videovector_operator.cli.ports import OperatorPlace, Target
 
 Json = dict[str, Any]
 
@@ -75,6 +80,36 @@ def test_csv_has_a_head_and_survives_odd_names(desk: PluginDesk) -> None:
         "media_id": "vid_1",
         "attempts": "1",
     }
+
+
+def test_a_carriage_return_in_a_key_does_not_end_the_row(desk: PluginDesk) -> None:
+    odd = "a\rb\r\nc.mp4"
+    desk.operator.pages = pages([file(odd), good("b\r")])
+    out = desk.run("files", "first", "-o", "csv").stdout_bytes.decode()
+    rows = list(csv.reader(io.StringIO(out, newline="")))
+    assert [row[0] for row in rows] == ["path", odd, "b\r"]
+    assert f'"{odd}",20,failed,UnreadableMedia,the file is text,,1\n' in out
+
+
+def test_csv_on_a_terminal_does_nothing_to_it(desk: PluginDesk, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = Terminal()
+    hostile = "\x1b]0;pwned\x07\u202egpj.exe\r\n\x9b.mp4"
+    desk.operator.pages = pages([file(hostile, message="\x1b[2J")])
+    monkeypatch.setattr(sys, "stdout", out)
+    place = OperatorPlace()
+    with desk.ports().open_session(Target()) as session:
+        list_files(session, "first", {}, place, Format.CSV)
+    head, line = out.getvalue().splitlines()
+    assert head.startswith("path,size_bytes")
+    assert line.isprintable()
+    assert line.startswith("\\x1b]0;pwned\\x07\\u202egpj.exe\\x0d\\x0a\\x9b.mp4,20,")
+
+
+def test_csv_for_programs_is_the_data_itself(desk: PluginDesk) -> None:
+    odd = "=1+1\u202e\x1b.mp4"
+    desk.operator.pages = pages([file(odd)])
+    rows = list(csv.DictReader(io.StringIO(desk.run("files", "first", "-o", "csv").stdout)))
+    assert rows[0]["path"] == odd
 
 
 def test_what_came_before_a_failure_is_there(desk: PluginDesk) -> None:

@@ -116,8 +116,13 @@ def test_a_log_comes_line_by_line(server: Server, kubernetes: ProxiedKubernetes)
     server.say(200, "eins\nzwei ü\r\n\xff".encode("latin-1"))
     lines = list(kubernetes.stream_log("team", "pod", "worker", LogQuery(tail=3)))
     assert lines == ["eins", "zwei \ufffd", "\ufffd"]
-    query = "container=worker&follow=false&previous=false&tailLines=3"
-    assert server.asked[0][1] == f"/api/v1/namespaces/team/pods/pod/log?{query}"
+    server.say(200, b"")
+    query = LogQuery(follow=True, since="2026-01-01T00:00:00Z", timestamps=True)
+    assert list(kubernetes.stream_log("team", "pod", "worker", query)) == []
+    assert [path.removeprefix("/api/v1/namespaces/team/pods/pod/log?") for _, path, _ in server.asked] == [
+        "container=worker&tailLines=3",
+        "container=worker&follow=true&sinceTime=2026-01-01T00%3A00%3A00Z&timestamps=true",
+    ]
 
 
 def status(message: str) -> Json:

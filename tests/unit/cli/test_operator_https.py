@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,13 @@ from tests.support.api_desk import TOKEN, Desk
 from tests.support.certificates import make_server_tls
 from tests.support.client_certificates import Authority, Identity
 from tests.support.samples import NAMESPACE
+from tests.support.stub_server import After, Answer, StubServer, answer
 from videovector_operator.cli.credentials import Credentials
 from videovector_operator.cli.failures import CommandError
 from videovector_operator.cli.operator_https import HttpsOperatorApi, failure_of
 from videovector_operator.cli.ports import Clock
 from videovector_operator.cli.session import parse_server
-from videovector_operator.errors import Unavailable
+from videovector_operator.errors import AccessDenied, Unavailable
 
 Json = dict[str, Any]
 
@@ -36,17 +38,20 @@ async def served(authority: Authority) -> AsyncIterator[Desk]:
         yield desk
 
 
+def bare_context() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
 class Asking:
     """A client in a thread of its own, as it is a program of its own."""
 
     def __init__(self, port: int, credentials: Credentials, context: ssl.SSLContext | None = None) -> None:
         self.slept: list[float] = []
-        if context is None:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        credentials.load_into(context)
         clock = Clock(lambda: 0.0, self.slept.append)
-        self.api = HttpsOperatorApi(("127.0.0.1", port), context, credentials, clock=clock)
+        build_tls = (lambda: context) if context is not None else bare_context
+        self.api = HttpsOperatorApi(("127.0.0.1", port), build_tls, credentials, clock=clock)
 
     async def browse(self, **query: str) -> Json:
         try:
@@ -73,6 +78,51 @@ async def test_one_connection_for_many_requests(served: Desk) -> None:
     asking.api.close()
 
 
+PAGE = answer(200, b'{"items": [], "next": null}')
+
+
+class Stub:
+    """A scripted server with TLS, and a client of it that asks several times on one connection."""
+
+    def __init__(self, directory: Path, *script: Answer) -> None:
+        self.server = StubServer(script, make_server_tls(directory, "127.0.0.1")[0])
+
+    async def ask(self, credentials: Credentials, times: int = 1) -> list[Json]:
+        async with self.server:
+            port = int(self.server.endpoint.rpartition(":")[2])
+            asking = Asking(port, credentials)
+            try:
+                return [await asyncio.to_thread(asking.api.list_files, NAMESPACE, "first", {}) for _ in range(times)]
+            finally:
+                asking.api.close()
+
+
+@pytest.mark.parametrize("then", ["close", "reset"])
+async def test_a_connection_that_was_closed_while_the_user_read_is_opened_again(tmp_path: Path, then: After) -> None:
+    stub = Stub(tmp_path, PAGE, replace(PAGE, then=then), PAGE)
+    assert len(await stub.ask(Credentials(token=TOKEN), times=4)) == 4
+    assert len(stub.server.seen) == 4
+
+
+@pytest.mark.parametrize("then", ["close", "reset"])
+async def test_a_new_connection_that_fails_is_not_tried_again(tmp_path: Path, then: After) -> None:
+    stub = Stub(tmp_path, Answer(b"", then))
+    with pytest.raises(CommandError, match="did not answer") as caught:
+        await stub.ask(Credentials(token=TOKEN))
+    assert (caught.value.code, len(stub.server.seen)) == (3, 1)
+    stub = Stub(tmp_path, replace(PAGE, then=then), Answer(b"", then))
+    with pytest.raises(CommandError, match="did not answer"):
+        await stub.ask(Credentials(token=TOKEN), times=2)
+    assert len(stub.server.seen) == 2
+
+
+async def test_an_answer_that_breaks_off_is_no_answer_and_not_asked_for_again(tmp_path: Path) -> None:
+    stub = Stub(tmp_path, PAGE, answer(200, b'{"items": []}', cut=5, then="close"))
+    with pytest.raises(CommandError, match="broke off, or is no JSON object") as caught:
+        await stub.ask(Credentials(token=TOKEN), times=2)
+    assert (caught.value.code, len(stub.server.seen)) == (3, 2)
+
+
 async def test_by_certificate(served: Desk, authority: Authority) -> None:
     assert (await Asking(served.port, certificate(authority.issue("ann"))).browse())["items"]
 
@@ -97,6 +147,47 @@ async def test_a_certificate_of_another_ca_is_explained(served: Desk, tmp_path: 
     with pytest.raises(CommandError, match="does not accept the client certificate of your kubeconfig") as caught:
         await Asking(served.port, certificate(stranger)).browse()
     assert caught.value.code == 3
+
+
+async def test_who_shows_a_refused_certificate_is_told_what_the_operator_accepts(served: Desk, tmp_path: Path) -> None:
+    stranger = Authority(tmp_path, "other").issue("ann")
+    with pytest.raises(CommandError) as caught:
+        await Asking(served.port, certificate(stranger)).browse()
+    assert "without it the operator says: Unauthorized: nobody is signed in" in caught.value.message
+    assert "with a bearer token of the cluster" in caught.value.message
+    assert "or with a client certificate that the cluster's own client CA has signed" in caught.value.message
+
+
+async def test_an_operator_that_takes_no_certificates_says_so(authority: Authority) -> None:
+    desk = Desk(authority)
+    desk.publish_ca(None)
+    async with desk.serving():
+        with pytest.raises(CommandError, match="this operator accepts no client certificates") as caught:
+            await Asking(desk.port, certificate(authority.issue("ann"))).browse()
+    assert caught.value.code == 3
+
+
+async def test_a_token_stands_in_for_a_certificate_that_is_refused(served: Desk, tmp_path: Path) -> None:
+    both = replace(certificate(Authority(tmp_path, "other").issue("ann")), token=TOKEN)
+    asking = Asking(served.port, both)
+    for _ in range(2):
+        assert (await asyncio.to_thread(asking.api.browse, NAMESPACE, "footage", {}))["items"]
+    asking.api.close()
+    with pytest.raises(CommandError, match=r"client certificate.*\n  without it .* does not accept the bearer token"):
+        await Asking(served.port, replace(both, token="stolen")).browse()
+
+
+async def test_a_certificate_that_is_taken_goes_before_the_token(served: Desk, authority: Authority) -> None:
+    both = replace(certificate(authority.issue("bob")), token=TOKEN)
+    with pytest.raises(CommandError, match='user "bob" may not get'):
+        await Asking(served.port, both).browse()
+
+
+async def test_a_storage_that_denies_access_is_what_was_asked_about(served: Desk) -> None:
+    served.storage.fail("list_pages", AccessDenied("list is denied", "AccessDenied"))
+    with pytest.raises(CommandError, match="AccessDenied: list is denied") as caught:
+        await Asking(served.port, Credentials(token=TOKEN)).browse()
+    assert caught.value.code == 1
 
 
 async def test_what_passes_is_tried_again(served: Desk) -> None:

@@ -6,27 +6,26 @@ import io
 import json
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.plugin_desk import Terminal
 from videovector_operator.cli.output import (
     Cell,
     Colour,
     TableWriter,
     dump_json,
+    dump_yaml,
     has_colours,
     human_size,
+    note,
     paint,
     printable,
     write_json_array,
 )
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
 
 
 @given(ANY_TEXT)
@@ -54,6 +53,30 @@ def test_json_says_the_same_and_can_be_printed(text: str) -> None:
     assert json.loads(dumped) == {"path": text}
     assert not any(char in dumped for char in "\x1b\x9b\x7f\u202e")
     dumped.encode()
+
+
+@given(ANY_TEXT)
+def test_yaml_says_the_same_and_can_be_printed(text: str) -> None:
+    dumped = dump_yaml({text: [text]})
+    assert yaml.safe_load(dumped) == {text: [text]}
+    assert not any(char in dumped for char in BIDIRECTIONAL + "\x1b\x9b\x7f\u2028")
+    dumped.encode()
+
+
+BIDIRECTIONAL = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+
+
+@pytest.mark.parametrize("char", BIDIRECTIONAL)
+def test_marks_that_turn_the_direction_of_text_are_escapes(char: str) -> None:
+    escaped = f"\\u{ord(char):04x}"
+    assert dump_json({"path": f"a{char}b"}, indent=None) == f'{{"path": "a{escaped}b"}}'
+    assert dump_yaml({"path": f"a{char}b"}) == f'path: "a{escaped}b"\n'
+    assert printable(f"a{char}b") == f"a{escaped}b"
+
+
+def test_what_is_said_beside_the_answer_does_nothing_to_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    note("one\x1b[2J\n  two\r\u202e")
+    assert capsys.readouterr().err == "one\\x1b[2J\n  two\\x0d\\u202e\n"
 
 
 def test_an_array_of_no_pages_is_one_too() -> None:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from tests.support.plugin_desk import PluginDesk
 from tests.support.samples import NAMESPACE, connector_manifest
@@ -32,8 +33,6 @@ def test_options_may_stand_before_or_behind_the_command(desk: PluginDesk) -> Non
 
 
 def test_the_operators_place_may_come_from_the_environment(desk: PluginDesk) -> None:
-    from typer.testing import CliRunner
-
     env = {"KUBECTL_VIDEOVECTOR_OPERATOR_NAMESPACE": "ops", "KUBECTL_VIDEOVECTOR_SERVER": "https://x"}
     desk.operator.failure = unreachable("enough")
     CliRunner().invoke(program, ["browse", "a"], obj=desk.ports(), env=env)
@@ -61,6 +60,31 @@ def test_help_asks_nobody(desk: PluginDesk, arguments: tuple[str, ...]) -> None:
 def test_usage_errors_are_2(desk: PluginDesk, arguments: tuple[str, ...]) -> None:
     assert desk.run(*arguments).exit_code == 2
     assert desk.targets == []
+
+
+NO_TEXT = {
+    "a reason": ("files", "first", "--reason", "\udcff"),
+    "a namespace of the operator": ("browse", "a", "--operator-namespace", "\udcff"),
+    "a server": ("browse", "a", "--server", "https://\udcff"),
+    "its authority": ("files", "a", "--server-ca", "\udcff.pem"),
+    "a name": ("logs", "\udcff"),
+    "a namespace": ("status", "-n", "\udcff"),
+    "a state": ("files", "a", "--state", "\udcff"),
+    "a command": ("\udcff",),
+    "an option": ("status", "--\udcff"),
+}
+
+
+@pytest.mark.parametrize("name", NO_TEXT)
+def test_what_is_not_utf_8_is_a_usage_error(desk: PluginDesk, name: str) -> None:
+    result = desk.run(*NO_TEXT[name])
+    assert (result.exit_code, desk.targets, desk.places) == (2, [], []), result.output
+
+
+def test_what_is_not_utf_8_in_the_environment_is_one_too(desk: PluginDesk) -> None:
+    env = {"KUBECTL_VIDEOVECTOR_SERVER": "https://\udcff"}
+    assert CliRunner().invoke(program, ["browse", "a"], obj=desk.ports(), env=env).exit_code == 2
+    assert desk.places == []
 
 
 def complete(desk: PluginDesk, capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:

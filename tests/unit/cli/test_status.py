@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.support.plugin_desk import PluginDesk
+from tests.support.plugin_desk import NOW, PluginDesk
 from tests.support.samples import NAMESPACE, connector_manifest, import_manifest, index_manifest, ready_status
 from videovector_operator.cli.failures import unreachable
 from videovector_operator.core.keys import ObjectKey
@@ -32,6 +33,20 @@ def put(desk: PluginDesk, kind: str, name: str, status: Json | None, namespace: 
         desk.cluster.edit_status(ObjectKey(kind, namespace, name), status)
 
 
+def delete(desk: PluginDesk, name: str) -> None:
+    """Begin the deletion of an Index that a finalizer holds."""
+    put(desk, "Index", name, conditions("True", "IndexReady"))
+    key = ObjectKey("Index", NAMESPACE, name)
+    desk.cluster.edit(key, {"metadata": {"finalizers": ["videovector.io/catalog-cleanup"]}})
+    desk.cluster.delete(key)
+
+
+def deleted_at(desk: PluginDesk, name: str) -> float:
+    body = desk.cluster.find(ObjectKey("Index", NAMESPACE, name))
+    assert body is not None
+    return datetime.fromisoformat(body["metadata"]["deletionTimestamp"]).timestamp()
+
+
 def objects(out: str) -> list[str]:
     return [" ".join(line.split()[:2]) for line in out.splitlines()[1:]]
 
@@ -46,6 +61,12 @@ def test_what_is_wrong_comes_first(desk: PluginDesk) -> None:
     put(desk, "ImportJob", "going", {**conditions("Unknown", "Importing", "Reconciling"), "phase": "Importing", "progress": progress})  # fmt: skip
     put(desk, "ImportJob", "stopped", {**conditions("False", "Cancelled", "Stalled"), "phase": "Cancelled"})
     put(desk, "ImportJob", "failed", {**conditions("False", "SourceUnusable", "Stalled"), "phase": "Failed"})
+    put(desk, "ImportJob", "partly", {**conditions("True", "CompletedWithFailures"), "phase": "Completed"})
+    put(desk, "Connector", "flapping", {**conditions("True", "ConnectionTested"), "lastTestResult": "failed"})
+    delete(desk, "held")
+    delete(desk, "going-away")
+    assert deleted_at(desk, "held") < deleted_at(desk, "going-away")
+    desk.now = deleted_at(desk, "held") + 300
 
     result = desk.run("status")
 
@@ -54,15 +75,20 @@ def test_what_is_wrong_comes_first(desk: PluginDesk) -> None:
         "Stalled connector/broken",
         "Stalled importjob/failed",
         "Retrying connector/late",
+        "Stuck index/held",
+        "Degraded connector/flapping",
+        "Degraded importjob/partly",
         "Progressing importjob/going",
         "Progressing importjob/new",
+        "Deleting index/going-away",
         "Cancelled importjob/stopped",
         "Ready connector/good",
         "Ready index/library",
     ]
     assert "Importing 4/10, 1 failed" in result.stdout
     assert "9 media" in result.stdout
-    assert result.stderr.strip() == "2 stalled, 1 retrying, 2 progressing, 1 cancelled, 2 ready"
+    told = "2 stalled, 1 retrying, 1 stuck, 2 degraded, 2 progressing, 1 deleting, 1 cancelled, 2 ready"
+    assert result.stderr.strip() == told
 
 
 @pytest.mark.parametrize(
@@ -72,6 +98,8 @@ def test_what_is_wrong_comes_first(desk: PluginDesk) -> None:
         (conditions("False", "StorageUnavailable", "Reconciling"), 0),
         (conditions("False", "AccessDenied", "Stalled"), 1),
         (conditions("False", "Cancelled", "Stalled"), 0),
+        (conditions("True", "CompletedWithFailures"), 0),
+        ({**conditions("True", "ConnectionTested"), "lastTestResult": "failed"}, 0),
         (None, 0),
     ],
 )
@@ -84,6 +112,24 @@ def test_an_answer_for_an_older_generation_is_progressing(desk: PluginDesk) -> N
     put(desk, "Connector", "one", conditions("True", "ConnectionTested"))
     desk.cluster.edit(ObjectKey("Connector", NAMESPACE, "one"), {"spec": {"validationInterval": "1h"}})
     assert objects(desk.run("status").stdout) == ["Progressing connector/one"]
+
+
+@pytest.mark.parametrize("beside", ["Stalled", "Reconciling"])
+def test_what_was_wrong_with_an_older_generation_may_be_repaired(desk: PluginDesk, beside: str) -> None:
+    put(desk, "Connector", "one", conditions("False", "InvalidCredentials", beside))
+    desk.cluster.edit(ObjectKey("Connector", NAMESPACE, "one"), {"spec": {"validationInterval": "1h"}})
+    result = desk.run("status")
+    assert (objects(result.stdout), result.exit_code) == (["Progressing connector/one"], 0)
+
+
+def test_a_deletion_that_is_stuck_says_what_holds_it(desk: PluginDesk) -> None:
+    delete(desk, "held")
+    desk.now += 900
+    result = desk.run("status", "-o", "json")
+    (item,) = json.loads(result.stdout)["items"]
+    assert (item["state"], result.exit_code) == ("Stuck", 0)
+    assert item["message"].startswith("being deleted since 2026-01-01T00:00:")
+    assert " and held by videovector.io/catalog-cleanup: does its controller run? Said last: " in item["message"]
 
 
 def test_one_namespace_or_all(desk: PluginDesk) -> None:
@@ -140,7 +186,6 @@ AGES = {"2026-01-01T00:00:00Z": "100s", "2025-12-31T23:00:00Z": "61m", "2025-12-
 
 @pytest.mark.parametrize("created", AGES)
 def test_ages(desk: PluginDesk, created: str) -> None:
-    from tests.support.plugin_desk import NOW
     from videovector_operator.cli.status import age
 
     assert age({"metadata": {"creationTimestamp": created}}, NOW) == AGES[created]

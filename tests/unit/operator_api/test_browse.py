@@ -116,9 +116,64 @@ async def test_what_is_left_out_is_told(
     assert (paths(reply), reply["truncated"]) == (expected, truncated)
 
 
-async def test_folders_count_too(storage: FakeStorage) -> None:
+async def test_an_object_is_found_by_its_full_key_whatever_lies_below_a_folder_of_its_name() -> None:
+    storage = FakeStorage()
+    for key in ("videos/clip.mp4", "videos/clip.mp4/part", "videos/clip.mp4-old", "videos/clip.mp4/clip.mp4"):
+        storage.put(key, b"12345")
+    query = {"prefix": "videos/clip.mp4", "pattern": "clip.mp4", "recursive": "false", "limit": "1"}
+    reply = await browse(storage, **query)
+    assert (paths(reply), reply["truncated"]) == (["videos/clip.mp4"], False)
+
+
+async def test_folders_do_not_take_the_place_of_objects(storage: FakeStorage) -> None:
+    reply = await browse(storage, recursive="false", prefix="shoots/", limit="1")
+    assert (paths(reply), reply["prefixes"], reply["truncated"]) == (["shoots/z.mp4"], ["shoots/1/"], True)
     reply = await browse(storage, recursive="false", prefix="shoots/", limit="2")
-    assert (paths(reply), reply["prefixes"], reply["truncated"]) == ([], ["shoots/1/", "shoots/2/"], True)
+    assert (paths(reply), reply["prefixes"], reply["truncated"]) == (
+        ["shoots/z.mp4"],
+        ["shoots/1/", "shoots/2/"],
+        False,
+    )
+
+
+async def test_the_pattern_is_for_folders_too(storage: FakeStorage) -> None:
+    reply = await browse(storage, recursive="false", prefix="shoots/", pattern="*.mp4")
+    assert (paths(reply), reply["prefixes"]) == (["shoots/z.mp4"], [])
+    reply = await browse(storage, recursive="false", prefix="shoots/", pattern="[1z]*")
+    assert (paths(reply), reply["prefixes"]) == (["shoots/z.mp4"], ["shoots/1/"])
+
+
+async def test_a_folder_without_a_name_is_shown() -> None:
+    storage = FakeStorage()
+    for key in ("a//b.mp4", "/c.mp4"):
+        storage.put(key)
+    assert (await browse(storage, recursive="false"))["prefixes"] == ["/", "a/"]
+    assert (await browse(storage, recursive="false", prefix="a/", pattern="*.mp4"))["prefixes"] == ["a//"]
+
+
+async def test_objects_behind_many_folders_are_found() -> None:
+    storage = FakeStorage()
+    for number in range(700):
+        storage.put(f"folder-{number:04}/a.mp4")
+    storage.put("last.mp4")
+    reply = await browse(storage, recursive="false", limit="5")
+    assert (paths(reply), len(reply["prefixes"]), reply["truncated"]) == (["last.mp4"], 5, True)
+
+
+async def test_folders_of_a_page_on_which_the_objects_are_full_are_shown() -> None:
+    storage = FakeStorage()
+    for key in ("a/x", "b.mp4", "c.mp4", "d.mp4"):
+        storage.put(key)
+    reply = await browse(storage, recursive="false", limit="2")
+    assert (paths(reply), reply["prefixes"], reply["truncated"]) == (["b.mp4", "c.mp4"], ["a/"], True)
+
+
+async def test_no_more_than_so_many_folders_are_looked_at() -> None:
+    storage = FakeStorage()
+    for number in range(MAX_OBJECTS + 1):
+        storage.put(f"{number:06}/a.mp4")
+    reply = await browse(storage, recursive="false", limit="3")
+    assert (len(reply["prefixes"]), reply["scanned"], reply["truncated"]) == (3, MAX_OBJECTS, True)
 
 
 async def test_no_more_than_so_many_objects_are_looked_at() -> None:

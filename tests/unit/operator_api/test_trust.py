@@ -116,7 +116,9 @@ async def test_without_a_usable_ca_tokens_still_work(authority: Authority, name:
     async with desk.serving():
         assert (await desk.ask(BROWSE)).status == 200
         # A certificate is not asked for then, so it is as good as none.
-        assert (await desk.ask(BROWSE, token=None, identity=authority.issue("ann"))).status == 401
+        reply = await desk.ask(BROWSE, token=None, identity=authority.issue("ann"))
+        assert reply.status == 401
+        assert "this operator accepts no client certificates" in reply.message
 
 
 async def test_a_ca_that_breaks_later_leaves_the_last_one_in_force(authority: Authority) -> None:

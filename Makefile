@@ -90,8 +90,9 @@ cluster-programs: ## Build kubectl, helm and the development cluster's programs 
 	@python3 -m tools.devcluster build
 
 .PHONY: test-programs
-test-programs: $(STAMP) cluster-programs ## Build the test servers' programs too, before a test has to wait for one.
+test-programs: $(STAMP) cluster-programs ## Build the test servers' programs and the base image too, before a test has to wait.
 	@$(PYTHON) -m tools.testservers build
+	@$(PYTHON) -m tools.devcluster build-base-image
 
 .PHONY: clean
 clean: ## Stop every cluster and the demo, then remove all that was built or cached.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -40,6 +41,9 @@ def run_to_the_end(run: Callable[[], None]) -> None:
         if not isinstance(ended.__context__, BrokenPipeError):
             raise
         _leave(READER_GONE)
+    finally:
+        # The interpreter gives signals back before it has ended: one more interrupt would take the exit code's place.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _accept_any_text() -> None:

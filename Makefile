@@ -45,7 +45,7 @@ test: check-static $(STAMP) ## Every test: unit, contract, cluster, container en
 		exit $$status
 
 .PHONY: check
-check: check-static test-unit ## Format, lint, types, imports and unit tests; needs no server and under a minute.
+check: check-static test-unit ## Format, lint, types, imports and unit tests; needs no server, one to two minutes.
 
 .PHONY: check-static
 check-static: $(STAMP)

@@ -1,6 +1,7 @@
-"""``python -m tools.testservers build``: build and install every program that the test servers need, once for every state of the pins.
+"""``python -m tools.testservers build``: build and install what tests without a cluster need, once for every state of the pins.
 
-Whoever starts a server does the same when it is missing; here it costs no test its time.
+That is the test servers' programs, and helm, which renders the chart. Whoever needs one does the same when it is missing; here it
+costs no test its time.
 """
 
 import argparse
@@ -19,7 +20,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("command", choices=["build"])
     parser.parse_args(arguments)
     try:
-        build.ensure(versitygw.MODULE, fakegcs.MODULE)
+        build.ensure(versitygw.MODULE, fakegcs.MODULE, build.HELM)
         azurite.ensure_installed()
     except DevClusterError as error:
         say(f"error: {error}")

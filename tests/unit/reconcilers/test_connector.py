@@ -1,3 +1,5 @@
+"""A Connector is tested when it is time, and its status tells what came of it."""
+
 from __future__ import annotations
 
 import asyncio
@@ -7,14 +9,13 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from tests.support.certificates import make_certificate
 from tests.support.house import House, secret_manifest
 from tests.support.samples import connector_manifest
 from tests.support.virtual_time import run_virtually
 from videovector_operator.core.keys import ObjectKey
-from videovector_operator.errors import ClusterError, Invalid, InvalidCredentials, NotFound, Unavailable
+from videovector_operator.errors import Invalid, InvalidCredentials, NotFound, Unavailable
 from videovector_operator.storage.fake import FakeStorage
-from videovector_operator.storage.port import AccessReport, Action
+from videovector_operator.storage.port import AccessReport
 
 FOOTAGE = ObjectKey("Connector", "media", "footage")
 KEYS = ObjectKey("Secret", "media", "keys")
@@ -78,73 +79,6 @@ async def test_a_new_generation_is_tested(tested: House) -> None:
     assert (len(tested.storages), tested.status(FOOTAGE)["observedGeneration"]) == (2, 2)
 
 
-async def test_no_secret_is_read_for_the_ambient_identity(house: House) -> None:
-    house.fake.delete(FOOTAGE)
-    house.fake.apply(connector_manifest(secret=None))
-    await house.look(FOOTAGE)
-    assert house.words(FOOTAGE) == ("True", "ConnectionTested")
-    assert house.sources[0].credentials is None
-    assert "observedCredentials" not in house.status(FOOTAGE)
-
-
-SECRETS: dict[str, tuple[dict[str, str] | None, str, str]] = {
-    "there is no Secret": (None, "SecretNotFound", "spec.credentialsSecretRef.name: there is no Secret 'keys'"),
-    "a key is missing": ({"accessKeyId": "A"}, "SecretKeyMissing", "lacks the key secretAccessKey, or it is empty"),
-    "both keys are missing": ({"other": "x"}, "SecretKeyMissing", "lacks the key accessKeyId and secretAccessKey,"),
-    "a key is empty": ({"accessKeyId": "A", "secretAccessKey": ""}, "SecretKeyMissing", "lacks the key secretAccess"),
-}
-
-
-@pytest.mark.parametrize("name", SECRETS)
-async def test_a_secret_that_does_not_do_is_named(house: House, name: str) -> None:
-    data, reason, words = SECRETS[name]
-    if data is not None:
-        house.fake.apply(secret_manifest(data=data))
-    await house.look(FOOTAGE)
-    assert house.words(FOOTAGE) == ("False", reason)
-    assert words in house.message(FOOTAGE)
-    assert house.conditions(FOOTAGE)["Stalled"] == "True"
-    assert house.storages == []
-
-
-@pytest.mark.parametrize(("value", "words"), [("//79", "it is not UTF-8 text"), ("not base64!", "is not base64")])
-async def test_a_key_that_is_no_text_is_named_and_not_shown(house: House, value: str, words: str) -> None:
-    house.fake.apply(secret_manifest(data={"accessKeyId": "A"}))
-    house.fake.edit(KEYS, {"data": {"secretAccessKey": value}})
-    await house.look(FOOTAGE)
-    assert house.words(FOOTAGE) == ("False", "SecretInvalid")
-    assert "the key secretAccessKey " in house.message(FOOTAGE)
-    assert words in house.message(FOOTAGE)
-    assert value not in house.message(FOOTAGE)
-
-
-async def test_keys_are_taken_without_the_newline_of_echo_and_with_their_token(house: House) -> None:
-    data = {"accessKeyId": "A\n", "secretAccessKey": " S \n", "sessionToken": "T\n"}
-    house.fake.apply(secret_manifest(data=data))
-    await house.look(FOOTAGE)
-    credentials = house.sources[0].credentials
-    assert credentials is not None
-    assert (credentials.access_key_id, credentials.secret_access_key, credentials.session_token) == ("A", "S", "T")
-
-
-async def test_a_secret_that_appears_is_tried_at_once(house: House) -> None:
-    await house.look(FOOTAGE)
-    house.fake.apply(secret_manifest())
-    await house.look(FOOTAGE)
-    assert house.words(FOOTAGE) == ("True", "ConnectionTested")
-
-
-async def test_a_secret_that_is_rotated_or_deleted_is_noticed(tested: House) -> None:
-    await tested.look(FOOTAGE)
-    tested.fake.edit(KEYS, {"data": {"secretAccessKey": "bmV3"}})
-    await tested.look(FOOTAGE)
-    assert tested.sources[1].credentials is not None
-    assert tested.sources[1].credentials.secret_access_key == "new"
-    tested.fake.delete(KEYS)
-    await tested.look(FOOTAGE)
-    assert tested.words(FOOTAGE) == ("False", "SecretNotFound")
-
-
 PROVIDERS = {
     "wrong keys": (InvalidCredentials("keys are unknown"), "InvalidCredentials", "Stalled"),
     "no such bucket": (NotFound("no bucket footage"), "BucketNotFound", "Stalled"),
@@ -177,56 +111,6 @@ async def test_an_endpoint_that_comes_back_is_found_by_the_retry(tested: House) 
     assert tested.status(FOOTAGE)["consecutiveFailures"] == 0
 
 
-async def test_a_refused_read_stalls_an_import_connector(tested: House) -> None:
-    tested.prepare_storage = lambda storage: storage.deny(Action.READ)
-    await tested.look(FOOTAGE)
-    assert tested.words(FOOTAGE) == ("False", "AccessDenied")
-    assert [(p["action"], p["result"]) for p in tested.status(FOOTAGE)["permissions"]] == [
-        ("list", "allowed"),
-        ("read", "denied"),
-    ]
-
-
-async def test_write_and_delete_are_tried_below_the_base_path_when_exports_are_allowed(tested: House) -> None:
-    tested.fake.edit(FOOTAGE, {"spec": {"scopes": ["import", "export"], "exportBasePath": "exports/team-a/"}})
-    await tested.look(FOOTAGE)
-    status = tested.status(FOOTAGE)
-    assert [(p["action"], p["result"]) for p in status["permissions"]] == [
-        (action, "allowed") for action in ("list", "read", "write", "delete")
-    ]
-    assert status["exportBasePath"] == "exports/team-a"
-    assert tested.write_prefixes == ["exports/team-a/"]
-
-
-@pytest.mark.parametrize(("scopes", "prefixes"), [(["import"], [None]), (["export"], [""])])
-async def test_nothing_is_written_for_an_import_and_anywhere_without_a_base_path(
-    tested: House, scopes: list[str], prefixes: list[str | None]
-) -> None:
-    tested.fake.edit(FOOTAGE, {"spec": {"scopes": scopes}})
-    await tested.look(FOOTAGE)
-    assert tested.write_prefixes == prefixes
-
-
-@pytest.mark.parametrize("action", [Action.WRITE, Action.DELETE])
-async def test_a_refused_write_or_delete_stalls_an_export_connector(tested: House, action: Action) -> None:
-    tested.fake.edit(FOOTAGE, {"spec": {"scopes": ["import", "export"], "exportBasePath": "exports"}})
-    tested.prepare_storage = lambda storage: storage.deny(action)
-    await tested.look(FOOTAGE)
-    assert tested.words(FOOTAGE) == ("False", "AccessDenied")
-    assert f"{action.value} is denied" in tested.message(FOOTAGE)
-    assert "take export out of spec.scopes" in tested.message(FOOTAGE)
-    found = {p["action"]: p for p in tested.status(FOOTAGE)["permissions"]}
-    assert (found[action.value]["result"], found[action.value]["code"]) == ("denied", "AccessDenied")
-
-
-async def test_a_base_path_that_could_be_left_is_stalled_before_anything_is_asked(tested: House) -> None:
-    tested.fake.edit(FOOTAGE, {"spec": {"exportBasePath": "exports/\uff0e\uff0e/etc"}})
-    await tested.look(FOOTAGE)
-    assert tested.words(FOOTAGE) == ("False", "InvalidSpec")
-    assert tested.message(FOOTAGE).startswith("spec.exportBasePath has the segment")
-    assert tested.storages == []
-
-
 async def test_a_flap_is_seen_but_does_not_flap_ready(tested: House) -> None:
     await tested.look(FOOTAGE)
     tested.prepare_storage = lambda storage: storage.fail("test_access", Unavailable("no answer"))
@@ -248,53 +132,6 @@ async def test_a_flap_is_seen_but_does_not_flap_ready(tested: House) -> None:
     ]
 
 
-async def test_a_ca_bundle_is_trusted_and_its_change_is_tested(tested: House) -> None:
-    bundle = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "ca", "namespace": "media"}}
-    tested.fake.edit(FOOTAGE, {"spec": {"caBundleRef": {"kind": "ConfigMap", "name": "ca", "key": "ca.crt"}}})
-    await tested.look(FOOTAGE)
-    assert tested.words(FOOTAGE) == ("False", "CABundleNotFound")
-    tested.fake.apply({**bundle, "data": {"ca.crt": "nonsense"}})
-    await tested.look(FOOTAGE)
-    assert tested.words(FOOTAGE) == ("False", "CABundleInvalid")
-    tested.fake.edit(ObjectKey("ConfigMap", "media", "ca"), {"data": {"ca.crt": make_certificate()}})
-    await tested.look(FOOTAGE)
-    assert tested.words(FOOTAGE) == ("True", "ConnectionTested")
-    assert tested.sources[-1].ca_bundle is not None
-    assert tested.status(FOOTAGE)["observedCaBundle"].startswith("00000000-")
-
-
-async def test_the_identity_of_another_service_account_is_not_guessed(house: House) -> None:
-    house.fake.delete(FOOTAGE)
-    house.fake.apply(connector_manifest(secret=None, serviceAccountName="importer", scopes=["import", "export"]))
-    await house.look(FOOTAGE)
-    assert house.words(FOOTAGE) == ("False", "ServiceAccountNotFound")
-    house.fake.apply(
-        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "importer", "namespace": "media"}}
-    )
-    house.clock.pass_seconds(31)
-    await house.look(FOOTAGE)
-    assert house.words(FOOTAGE) == ("True", "ConnectionNotTested")
-    status = house.status(FOOTAGE)
-    assert (status["lastTestResult"], {p["result"] for p in status["permissions"]}) == ("unknown", {"unknown"})
-    assert [p["action"] for p in status["permissions"]] == ["list", "read", "write", "delete"]
-    assert [(storage.calls, storage.closed) for storage in house.storages] == [([("check", "")], True)]
-    assert [source.credentials for source in house.sources] == [None]
-
-
-async def test_what_the_workers_would_be_refused_is_said_of_the_connector(house: House) -> None:
-    def refuse(storage: FakeStorage) -> None:
-        storage.fail_always("check", Invalid("The endpoint leads to 169.254.169.254, a cloud metadata address"))
-
-    house.prepare_storage = refuse
-    house.fake.delete(FOOTAGE)
-    house.fake.apply(connector_manifest(secret=None, serviceAccountName="importer"))
-    house.fake.apply(
-        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "importer", "namespace": "media"}}
-    )
-    await house.look(FOOTAGE)
-    assert house.words(FOOTAGE) == ("False", "InvalidEndpoint")
-
-
 async def test_a_paused_connector_is_not_tested_until_the_pause_ends(tested: House) -> None:
     tested.annotate(FOOTAGE, paused="true")
     await tested.look(FOOTAGE)
@@ -312,30 +149,6 @@ async def test_a_change_made_while_paused_is_tested_afterwards(tested: House) ->
     await tested.look(FOOTAGE)
     assert tested.words(FOOTAGE) == ("Unknown", "Paused")
     tested.annotate(FOOTAGE, paused=None)
-    await tested.look(FOOTAGE)
-    assert tested.words(FOOTAGE) == ("True", "ConnectionTested")
-
-
-async def test_an_api_server_that_was_away_leaves_no_trace(tested: House) -> None:
-    await tested.look(FOOTAGE)
-    tested.cache.forget(KEYS)
-    tested.fake.fail("get", ClusterError("no answer"), kind="Secret")
-    await tested.look(FOOTAGE)
-    # What is proven bears it, as it bears a storage server that does not answer.
-    assert tested.words(FOOTAGE) == ("True", "ConnectionTested")
-    assert "no answer" in tested.message(FOOTAGE)
-    tested.clock.pass_seconds(8)
-    await tested.look(FOOTAGE)
-    assert tested.words(FOOTAGE) == ("True", "ConnectionTested")
-    assert "no answer" not in tested.message(FOOTAGE)
-
-
-async def test_an_api_server_that_is_away_at_the_first_look_is_said(tested: House) -> None:
-    tested.cache.forget(KEYS)
-    tested.fake.fail("get", ClusterError("no answer"), kind="Secret")
-    await tested.look(FOOTAGE)
-    assert tested.words(FOOTAGE) == ("False", "ClusterUnavailable")
-    tested.clock.pass_seconds(8)
     await tested.look(FOOTAGE)
     assert tested.words(FOOTAGE) == ("True", "ConnectionTested")
 

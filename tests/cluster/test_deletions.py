@@ -112,7 +112,7 @@ def test_a_connector_that_somebody_holds_says_which_runs_use_it(begun: World) ->
 def test_pods_without_their_secret_are_explained_and_go_on_when_it_is_back(begun: World, gateway) -> None:
     begun.api.delete(begun.path("Secret", "creds"))
     body = begun.wait("ImportJob", "first", lambda b: _reason(b) == "WorkerNotStarting")
-    assert "Secret 'creds', which the pods mount, is not there; create it again" in _message(body)
+    assert "Secret 'creds', which the pods need, is not there; create it again" in _message(body)
 
     begun.create_secret("creds", accessKeyId=gateway.access_key, secretAccessKey=gateway.secret_key)
     begun.wait("ImportJob", "first", lambda b: _reason(b) == "Pending")
@@ -157,7 +157,7 @@ def test_a_run_whose_connector_and_secret_are_gone_for_minutes_ends(bereft: Worl
         bereft.wait("Job", body["status"]["jobName"], lambda b: condition(b, "Failed").get("status") == "True")
 
     assert (body["status"]["phase"], _reason(body)) == ("Failed", "ConnectorDeleted")
-    assert "Secret 'creds', which the pods mount, has not been there for 5 minutes" in _message(body)
+    assert "Secret 'creds', which the pods need, has not been there for 5 minutes" in _message(body)
     assert recorder.violations() == []
 
 

@@ -262,6 +262,27 @@ async def test_label_selectors(world: World, selector: str, expected: list[str])
     assert [body["metadata"]["name"] for page in pages for body in page] == expected
 
 
+def event(namespace: str, name: str, uid: str, reason: str) -> Json:
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": name, "namespace": namespace},
+        "involvedObject": {"apiVersion": "batch/v1", "kind": "Job", "namespace": namespace, "name": "job", "uid": uid},
+        "reason": reason,
+        "message": "Error creating: somebody is against it",
+        "type": "Warning",
+    }
+
+
+async def test_events_are_selected_by_what_they_tell_of(world: World) -> None:
+    await create(world.cluster, event(world.namespace, "a", "1", "FailedCreate"))
+    await create(world.cluster, event(world.namespace, "b", "1", "SuccessfulCreate"))
+    await create(world.cluster, event(world.namespace, "c", "2", "FailedCreate"))
+    selector = "involvedObject.uid=1,reason=FailedCreate"
+    pages = [page async for page in world.cluster.list_pages("Event", world.namespace, field_selector=selector)]
+    assert [body["metadata"]["name"] for page in pages for body in page] == ["a"]
+
+
 async def test_a_deleted_object_is_gone_and_its_name_is_free_for_another_uid(world: World) -> None:
     key = index_key(world.namespace)
     first = await create(world.cluster, index(world.namespace))

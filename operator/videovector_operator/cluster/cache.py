@@ -104,10 +104,19 @@ class CachedCluster:
         return body
 
     async def list_pages(
-        self, kind: str, namespace: str | None = None, *, label_selector: str = "", limit: int = 500
+        self,
+        kind: str,
+        namespace: str | None = None,
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+        limit: int = 500,
     ) -> AsyncIterator[Sequence[Json]]:
         """List live; what comes is remembered if it is of a watched kind."""
-        async for page in self._cluster.list_pages(kind, namespace, label_selector=label_selector, limit=limit):
+        pages = self._cluster.list_pages(
+            kind, namespace, label_selector=label_selector, field_selector=field_selector, limit=limit
+        )
+        async for page in pages:
             if kind in self._watched:
                 for body in page:
                     self.store(kind, body)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import copy
 import itertools
+import re
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -127,7 +128,13 @@ class FakeCluster:
         return self.find(key)
 
     async def list_pages(
-        self, kind: str, namespace: str | None = None, *, label_selector: str = "", limit: int = 500
+        self,
+        kind: str,
+        namespace: str | None = None,
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+        limit: int = 500,
     ) -> AsyncIterator[Sequence[Json]]:
         """Yield pages of one consistent list; see the port. An empty list is one empty page."""
         self._enter("list", kind)
@@ -136,6 +143,7 @@ class FakeCluster:
             for body in self.find_all(kind)
             if namespace in (None, body["metadata"]["namespace"])
             and _matches(label_selector, body["metadata"].get("labels") or {})
+            and _matches(field_selector, {name: _field(body, name) for name in _names(field_selector)})
         ]
         yield found[:limit]
         for start in range(limit, len(found), limit):
@@ -320,8 +328,20 @@ def _terms(selector: str) -> Iterator[str]:
     return (term.strip() for term in selector.split(",") if term.strip())
 
 
+def _names(field_selector: str) -> Iterator[str]:
+    return (re.split("!?=", term, maxsplit=1)[0] for term in _terms(field_selector))
+
+
+def _field(body: Json, path: str) -> str:
+    """Value at a dotted path; "" = there is none. Which fields a kind can be selected by is not known here."""
+    value: Any = body
+    for part in path.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return "" if value is None else str(value)
+
+
 def _matches_one(term: str, labels: Json) -> bool:
-    """One equality or existence term of a label selector; set terms are not known here."""
+    """One equality or existence term of a selector; set terms are not known here."""
     if "(" in term or ")" in term:
         msg = f"the fake API knows no set-based selectors: {term!r}"
         raise ClusterError(msg, 400, "BadRequest")

@@ -49,12 +49,20 @@ class KubernetesCluster:
         return await self._call("GET", key.kind, _object_path(key))
 
     async def list_pages(
-        self, kind: str, namespace: str | None = None, *, label_selector: str = "", limit: int = 500
+        self,
+        kind: str,
+        namespace: str | None = None,
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+        limit: int = 500,
     ) -> AsyncIterator[Sequence[Json]]:
         """Yield all objects of a kind, ``limit`` at a time."""
         query: dict[str, str] = {"limit": str(limit)}
         if label_selector:
             query["labelSelector"] = label_selector
+        if field_selector:
+            query["fieldSelector"] = field_selector
         for _ in range(_MAX_PAGES):
             page = await self._call("GET", kind, f"{_collection_path(kind, namespace)}?{urlencode(query)}")
             if page is None:

@@ -50,9 +50,18 @@ class Cluster(Protocol):
         ...
 
     def list_pages(
-        self, kind: str, namespace: str | None = None, *, label_selector: str = "", limit: int = 500
+        self,
+        kind: str,
+        namespace: str | None = None,
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+        limit: int = 500,
     ) -> AsyncIterator[Sequence[Json]]:
-        """Yield all objects of a kind, ``limit`` at a time; ``namespace`` None = all namespaces."""
+        """Yield all objects of a kind, ``limit`` at a time; ``namespace`` None = all namespaces.
+
+        Which fields may be selected by is each kind's own: those of an Event are ``reason``, ``involvedObject.uid`` and the like.
+        """
         ...
 
     async def create(self, manifest: Json) -> Json | None:

@@ -1,13 +1,18 @@
-"""Why a worker does not start or has died, in one sentence, from its pods' states. Pure.
+"""Why a worker does not start or has died, in one sentence, from its pods' states and its Job's Events. Pure.
 
 The reader of ``kubectl get importjobs`` should not need another tool to understand.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from videovector_operator.core.conditions import shorten
+
+_LONGEST_REFUSAL = 600
+_POD_NAME = re.compile(r'\bpods? "[^"]*"')
 _HARMLESS = frozenset({"ContainerCreating", "PodInitializing"})
 _HINTS = {
     "ErrImagePull": "the image cannot be pulled: check the chart's image value and imagePullSecrets",
@@ -21,6 +26,29 @@ def diagnose_pods(pods: Iterable[Mapping[str, Any]]) -> str:
     """Say what is wrong with the worst of ``pods``; "" = nothing that a user should know."""
     findings = [finding for pod in pods if (finding := _diagnose_pod(pod))]
     return findings[-1] if findings else ""
+
+
+def diagnose_refusals(events: Iterable[Mapping[str, Any]]) -> str:
+    """Say why the pods of a Job cannot even be created (quota, admission policy); "" = no Event says so.
+
+    The Job controller tells it only in its Events: "Error creating: pods "x" is forbidden: exceeded quota: …".
+    """
+    latest = max(events, key=_time_of, default={})
+    refusal = str(latest.get("message") or "").strip()
+    if not refusal:
+        return ""
+    # Each try has another pod's name, which helps nobody and would make the status change with each.
+    words = _POD_NAME.sub("pods", refusal.removeprefix("Error creating: "))
+    return (
+        f"the namespace refuses its pods: {shorten(words, _LONGEST_REFUSAL)}. Ask who administers the namespace to allow "
+        "them, then it goes on by itself"
+    )
+
+
+def _time_of(event: Mapping[str, Any]) -> str:
+    """When it was last seen (RFC 3339, UTC). Of a series only the series knows."""
+    series = event.get("series") or {}
+    return str(series.get("lastObservedTime") or event.get("lastTimestamp") or event.get("eventTime") or "")
 
 
 def _diagnose_pod(pod: Mapping[str, Any]) -> str:

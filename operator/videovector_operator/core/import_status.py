@@ -54,7 +54,7 @@ def summarize_import(
     lost: LostAccess | None = None,
 ) -> ImportJobStatus:
     """Build the status from what is seen after the actions. ``blocked`` speaks when there is no run, ``lost`` of one that waits
-    for what its pods mount."""
+    for what its pods need."""
     run = observed.run
     if has_ended(job) and (run is None or _was_closed_again(job, run)):
         return _keep_ended(job, now)

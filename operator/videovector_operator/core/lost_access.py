@@ -1,7 +1,7 @@
-"""A run that has lost the way to its source: its Connector goes, and so has what its pods mount. Pure.
+"""A run that has lost the way to its source: its Connector goes, and so has what its pods need. Pure.
 
-Without its Connector a run goes on by what its pods mount. When that goes too (kubectl delete -f, helm uninstall, a GitOps tool
-that prunes), pods that start would wait for it for ever, and nothing says any more what else they could mount.
+Without its Connector a run goes on by what its pods were given. When that goes too (kubectl delete -f, helm uninstall,
+a GitOps tool that prunes), pods that start would wait for it for ever, and nothing says any more what else they could take.
 
 It may be about to come back, so the run waits a while before it ends. Nothing in the cluster says since when an object is
 gone; what counts is since when the ImportJob's status says it. So Ready becomes False for it, and its lastTransitionTime
@@ -78,7 +78,7 @@ def describe_ending(job: ImportJob, observed: Observed, lost: LostAccess) -> str
     """Build the message of a run that ends because it has waited long enough."""
     fate = "is gone" if observed.connector is None else "is being deleted"
     return (
-        f"Connector {job.spec.connector_ref.name!r} {fate}, and {lost.missing}, which the pods mount, has not been there for "
+        f"Connector {job.spec.connector_ref.name!r} {fate}, and {lost.missing}, which the pods need, has not been there for "
         f"{PATIENCE // timedelta(minutes=1)} minutes: no worker can start. What was imported stays; create both, then a new "
         "ImportJob for the rest"
     )

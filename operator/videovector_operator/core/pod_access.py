@@ -20,6 +20,7 @@ _CA_FILE = "ca.crt"
 _AZURE_IDENTITY = {"azure.workload.identity/use": "true"}
 """Label by which Azure's admission webhook gives a pod the identity of its service account."""
 _MODE = 0o440
+_DEFAULT_ACCOUNT = "default"
 
 Json = dict[str, Any]
 
@@ -82,8 +83,14 @@ def _build_ca_volume(reference: CABundleReference) -> Json:
     return {"name": "ca", "configMap": {"name": reference.name, **items}}
 
 
-def mounted_objects(pod: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-    """Kinds and names of the objects that a pod cannot start without, because it mounts them."""
+def needed_objects(pod: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    """Kinds and names of the objects that a pod cannot start without: its service account, and what it mounts.
+
+    Kubernetes makes the service account ``default`` of each namespace, and makes it again.
+    """
+    account = pod.get("serviceAccountName") or _DEFAULT_ACCOUNT
+    if account != _DEFAULT_ACCOUNT:
+        yield "ServiceAccount", account
     for volume in pod.get("volumes") or ():
         parts = [volume, *((volume.get("projected") or {}).get("sources") or ())]
         for part in parts:

@@ -37,7 +37,7 @@ from videovector_operator.core.importjob import (
 from videovector_operator.core.keys import ObjectKey
 from videovector_operator.core.lost_access import LostAccess, assess_loss, depends_on_mounts
 from videovector_operator.core.notices import Notice
-from videovector_operator.core.pod_access import mounted_objects
+from videovector_operator.core.pod_access import needed_objects
 from videovector_operator.core.records import OpenRun, RunState
 from videovector_operator.core.turns import Place
 from videovector_operator.errors import ExternalError, Waiting
@@ -163,12 +163,12 @@ class ImportJobReconciler:
         return dataclasses.replace(observed, child=child, stranger=stranger, run=run, place=place)
 
     async def _observe_loss(self, job: ImportJob, observed: Observed) -> LostAccess | None:
-        """Look for what the pods mount, if the run has nothing else left. The API itself is asked: the run may end for it."""
+        """Look for what the pods need, if the run has nothing else left. The API itself is asked: the run may end for it."""
         if not depends_on_mounts(job, observed):
             return None
         body = await self.cluster.get(child_key(job)) or {}
         pod = (body.get("spec") or {}).get("template", {}).get("spec") or {}
-        for kind, name in mounted_objects(pod):
+        for kind, name in needed_objects(pod):
             if await self.cluster.get_live(ObjectKey(kind, job.metadata.namespace, name)) is None:
                 return assess_loss(job, f"{kind} {name!r}", self.clock())
         return None

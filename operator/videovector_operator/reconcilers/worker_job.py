@@ -9,10 +9,10 @@ from videovector_operator.api.v1alpha1.connector import Connector
 from videovector_operator.api.v1alpha1.importjob import ImportJob
 from videovector_operator.cluster.cache import CachedCluster
 from videovector_operator.core import children, names
-from videovector_operator.core.diagnosis import diagnose_pods
+from videovector_operator.core.diagnosis import diagnose_pods, diagnose_refusals
 from videovector_operator.core.import_seen import ChildJob
 from videovector_operator.core.keys import ObjectKey
-from videovector_operator.core.pod_access import mounted_objects
+from videovector_operator.core.pod_access import needed_objects
 from videovector_operator.reconcilers.run_entries import is_over
 
 Json = dict[str, Any]
@@ -45,7 +45,10 @@ class WorkerJobs:
         child = _parse(body)
         if child.ready or child.complete or child.failed or child.suspended:
             return child, ""
-        return replace(child, trouble=await self._observe_missing(body) or await self.observe_trouble(job)), ""
+        trouble = await self._observe_missing(body) or await self.observe_trouble(job)
+        if not trouble and not child.active:
+            trouble = await self._observe_refusals(body)
+        return replace(child, trouble=trouble), ""
 
     async def observe_trouble(self, job: ImportJob) -> str:
         """Why its pods do not start or have died, in a sentence; "" = nothing known."""
@@ -57,12 +60,20 @@ class WorkerJobs:
         return diagnose_pods(sorted(pods, key=lambda pod: str(pod["metadata"].get("creationTimestamp"))))
 
     async def _observe_missing(self, body: Json) -> str:
-        """Name an object that the pods mount and that is not there: the kubelet waits for it and says so in Events only."""
+        """Name an object that the pods need and that is not there: Kubernetes waits for it and says so in Events only."""
         pod = (body.get("spec") or {}).get("template", {}).get("spec") or {}
-        for kind, name in dict.fromkeys(mounted_objects(pod)):
+        for kind, name in dict.fromkeys(needed_objects(pod)):
             key = ObjectKey(kind, body["metadata"]["namespace"], name)
             if self.cluster.peek(key) is None and await self.cluster.get_live(key) is None:
-                return f"{kind} {name!r}, which the pods mount, is not there; create it again, and they start"
+                return f"{kind} {name!r}, which the pods need, is not there; create it again, and they start"
+        return ""
+
+    async def _observe_refusals(self, body: Json) -> str:
+        """Why no pod can be created."""
+        meta = body["metadata"]
+        selector = f"involvedObject.uid={meta['uid']},reason=FailedCreate"
+        async for page in self.cluster.list_pages("Event", meta["namespace"], field_selector=selector, limit=100):
+            return diagnose_refusals(page)
         return ""
 
     async def ensure(self, job: ImportJob, connector: Connector) -> str:

@@ -25,7 +25,7 @@ OPERATOR_RULES = [
     ([""], ["pods"], ["get", "list"]),
     ([""], ["secrets"], ["get", "list", "watch", "create"]),
     ([""], ["configmaps", "serviceaccounts"], ["get"]),
-    ([""], ["events"], ["get", "create", "patch"]),
+    ([""], ["events"], ["get", "list", "create", "patch"]),
 ]
 API_RULES = [
     (["authentication.k8s.io"], ["tokenreviews"], ["create"]),

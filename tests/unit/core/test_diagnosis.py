@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from videovector_operator.core.diagnosis import diagnose_pods
+from videovector_operator.core.diagnosis import diagnose_pods, diagnose_refusals
 
 Json = dict[str, Any]
 
@@ -68,3 +68,34 @@ CASES: dict[str, tuple[list[Json], str]] = {
 def test_one_sentence_for_people(name: str) -> None:
     pods, expected = CASES[name]
     assert diagnose_pods(pods) == expected
+
+
+QUOTA = 'Error creating: pods "vv-1-{}" is forbidden: exceeded quota: none, requested: pods=1, used: pods=3, limited: pods=3'
+REFUSED = "the namespace refuses its pods: pods is forbidden: exceeded quota: none, requested: pods=1"
+REFUSALS: dict[str, tuple[list[Json], str]] = {
+    "no Event": ([], ""),
+    "an Event without words": ([{"lastTimestamp": "2026-01-01T00:00:00Z"}], ""),
+    "a quota": ([{"message": QUOTA.format("abcde"), "lastTimestamp": "2026-01-01T00:00:00Z"}], REFUSED),
+    "the newest speaks": (
+        [
+            {"message": "Error creating: Timeout", "lastTimestamp": "2026-01-01T00:00:09Z"},
+            {"message": QUOTA.format("abcde"), "series": {"lastObservedTime": "2026-01-01T00:00:10.000000Z"}},
+            {"message": "Error creating: EOF", "lastTimestamp": None, "eventTime": "2026-01-01T00:00:08.000000Z"},
+        ],
+        REFUSED,
+    ),
+    "words without an end": ([{"message": "x" * 5000}], f"the namespace refuses its pods: {'x' * 599}…. Ask"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_pods_that_cannot_be_created_are_explained_by_their_jobs_events(name: str) -> None:
+    events, expected = REFUSALS[name]
+    found = diagnose_refusals(events)
+    assert found.startswith(expected)
+    assert bool(found) is bool(expected)
+
+
+def test_another_pods_name_is_no_other_message() -> None:
+    first, second = (diagnose_refusals([{"message": QUOTA.format(name)}]) for name in ("abcde", "fghij"))
+    assert first == second

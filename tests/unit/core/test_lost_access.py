@@ -19,7 +19,7 @@ from videovector_operator.core.records import RunState
 
 Json = dict[str, Any]
 KEYS = "Secret 'keys'"
-TROUBLE = f"{KEYS}, which the pods mount, is not there; create it again, and they start"
+TROUBLE = f"{KEYS}, which the pods need, is not there; create it again, and they start"
 STUCK = ChildJob(name="vv-import-x-1", active=1, trouble=TROUBLE)
 GOING = make_connector(meta={"deletionTimestamp": "2026-05-01T00:00:00Z"})
 LOST = Observed(None, None, STUCK, make_run())
@@ -85,7 +85,7 @@ def test_the_status_says_what_is_true_and_until_when() -> None:
     verdict = judge(make_import())
     assert (verdict.state, verdict.reason, verdict.succeeded) == (State.RETRYING, Reason.WORKER_NOT_STARTING, "Unknown")
     assert verdict.message == (
-        "no worker is running: Secret 'keys', which the pods mount, is not there; create it again, and they start. Connector "
+        "no worker is running: Secret 'keys', which the pods need, is not there; create it again, and they start. Connector "
         "'footage' is gone: the run goes on with the access it began with only if Secret 'keys' is there again by "
         "2026-05-01T12:05:00Z; if it is not, the run fails"
     )

@@ -9,7 +9,7 @@ import pytest
 from tests.support.samples import make_connector, make_import
 from videovector_operator.core.children import WorkerTemplate, build_import_job
 from videovector_operator.core.credentials import ALL_KEYS
-from videovector_operator.core.pod_access import PodAccess, build_access, mounted_objects
+from videovector_operator.core.pod_access import PodAccess, build_access, needed_objects
 
 Json = dict[str, Any]
 S3: Json = {}
@@ -92,11 +92,14 @@ def test_azures_webhook_is_told_by_a_label(spec: Json, secret: str | None, is_la
     assert (pod_of(spec, secret)["metadata"]["labels"].get(AZURE_LABEL) == "true") is is_labelled
 
 
+SETTINGS = ("ServiceAccount", "settings")
 WAITED_FOR: dict[str, tuple[Json, set[tuple[str, str]]]] = {
-    "S3": (pod_of(S3), {("Secret", "keys")}),
-    "Azure": (pod_of(AZURE), set()),
-    "a bundle": (pod_of(S3, caBundleRef={"name": "ca"}), {("Secret", "keys"), ("ConfigMap", "ca")}),
-    "a bundle in a Secret": (pod_of(AZURE, caBundleRef={"kind": "Secret", "name": "ca"}), {("Secret", "ca")}),
+    "S3": (pod_of(S3), {SETTINGS, ("Secret", "keys")}),
+    "Azure": (pod_of(AZURE), {SETTINGS}),
+    "a bundle": (pod_of(S3, caBundleRef={"name": "ca"}), {SETTINGS, ("Secret", "keys"), ("ConfigMap", "ca")}),
+    "a bundle in a Secret": (pod_of(AZURE, caBundleRef={"kind": "Secret", "name": "ca"}), {SETTINGS, ("Secret", "ca")}),
+    "an identity": (pod_of(GCS, secret=None, serviceAccountName="importer"), {("ServiceAccount", "importer")}),
+    "the account that every namespace has": ({"spec": {"serviceAccountName": "default"}}, set()),
     "nothing": ({"spec": {}}, set()),
 }
 
@@ -104,4 +107,4 @@ WAITED_FOR: dict[str, tuple[Json, set[tuple[str, str]]]] = {
 @pytest.mark.parametrize("name", WAITED_FOR)
 def test_what_a_pod_waits_for_is_known(name: str) -> None:
     pod, expected = WAITED_FOR[name]
-    assert set(mounted_objects(pod["spec"])) == expected
+    assert set(needed_objects(pod["spec"])) == expected

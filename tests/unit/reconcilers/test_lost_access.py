@@ -99,7 +99,7 @@ async def test_a_run_without_connector_and_access_fails_after_a_while(
     name = f"{missing.kind} {missing.name!r}"
     assert (house.words(FIRST), result.requeue_after) == (("False", "WorkerNotStarting"), 3.0)
     assert house.conditions(FIRST) == {"Ready": "False", "Reconciling": "True", "Succeeded": "Unknown"}
-    assert house.message(FIRST).startswith(f"no worker is running: {name}, which the pods mount, is not there")
+    assert house.message(FIRST).startswith(f"no worker is running: {name}, which the pods need, is not there")
     assert f"the run goes on with the access it began with only if {name} is there again by " in house.message(FIRST)
 
     await house.outlast(300)
@@ -108,7 +108,7 @@ async def test_a_run_without_connector_and_access_fails_after_a_while(
     assert (house.phase(), house.words(FIRST)) == ("Failed", ("False", "ConnectorDeleted"))
     assert house.conditions(FIRST) == {"Ready": "False", "Stalled": "True", "Succeeded": "False"}
     assert house.message(FIRST).startswith(
-        f"Connector 'footage' is gone, and {name}, which the pods mount, has not been"
+        f"Connector 'footage' is gone, and {name}, which the pods need, has not been"
     )
     assert house.told()[-3:] == [
         ("Warning", "ConnectorDeleted"),

@@ -215,4 +215,4 @@ class QueueModel(RuleBasedStateMachine):
 
 
 TestQueueModel = QueueModel.TestCase
-TestQueueModel.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestQueueModel.settings = settings(max_examples=60, stateful_step_count=25)

@@ -62,8 +62,8 @@ async def test_an_object_that_is_newer_than_the_list_is_not_forgotten(fake: Fake
     """Made after its kind was listed: it is in the cache by its watch event, and not in the list."""
 
     class Late(FakeCluster):
-        def list_pages(self, kind, namespace=None, *, label_selector="", limit=500):
-            pages = super().list_pages(kind, namespace, label_selector=label_selector, limit=limit)
+        def list_pages(self, kind, namespace=None, **selection):
+            pages = super().list_pages(kind, namespace, **selection)
             return self._then_apply(pages) if kind == "Index" else pages
 
         async def _then_apply(self, pages):

@@ -60,7 +60,7 @@ STEPS = st.lists(
 
 
 @given(limit=LIMITS, steps=STEPS, width=st.floats(0.01, 5))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_no_window_ever_holds_more_than_the_limit_and_a_small_burst(
     limit: int, steps: list[Step], width: float
 ) -> None:

@@ -194,7 +194,7 @@ def test_tags_hold_nothing_that_a_database_refuses(every_type: Mapping[str, Path
 
 
 @given(seed=st.integers(0, 2**32), cut=st.floats(0.01, 1.0), flips=st.integers(0, 60))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_only_media_errors_come_out_of_garbled_files(
     every_type: Mapping[str, Path], seed: int, cut: float, flips: int
 ) -> None:
@@ -210,7 +210,7 @@ def test_only_media_errors_come_out_of_garbled_files(
 
 
 @given(data=st.binary(min_size=1, max_size=300), key=st.sampled_from([f"a.{extension}" for extension in MEDIA_TYPES]))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_only_media_errors_come_out_of_noise(data: bytes, key: str) -> None:
     sniff_format(data, key)
     with pytest.raises(MediaError):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 
 from videovector_operator.core.names import digest
-from videovector_operator.errors import AccessDenied, NotFound, StorageError
+from videovector_operator.errors import AccessDenied, NotFound, StorageError, Unavailable
 from videovector_operator.storage.port import AccessReport, Action, ObjectInfo, Permission, Storage, Verdict
 
 _CONTENT = b"VideoVector write test; may be deleted.\n"
+_REMOVAL_SECONDS = 5.0
+"""For a second try to remove the test object, when the first was broken off."""
 _ARCHIVED = ("GLACIER", "DEEP_ARCHIVE", "Archive")
 _READABLE_IN_VAIN = ("InvalidObjectState", "BlobArchived", "BlobBeingRehydrated")
 """Codes of objects that must be restored before they can be read: they say nothing about the permission."""
@@ -67,11 +70,34 @@ async def _try_write(storage: Storage, remedies: Mapping[Action, str], prefix: s
     """Put a tiny object and delete it; its name is always the same, so that a broken-off test leaves at most one."""
     key = f"{prefix}.videovector-write-test-{digest('write-test', prefix)}"
     try:
-        await storage.write(key, _content(), content_type="text/plain")
+        await _write(storage, key)
     except AccessDenied as error:
         why = "Nothing was written that could be deleted"
         return _denied(Action.WRITE, error, remedies), Permission(Action.DELETE, Verdict.UNKNOWN, message=why)
     return Permission(Action.WRITE, Verdict.ALLOWED), await _try_delete(storage, remedies, key)
+
+
+async def _write(storage: Storage, key: str) -> None:
+    """A write without an answer may have been one: then too the object is removed."""
+    try:
+        await storage.write(key, _content(), content_type="text/plain")
+    except Unavailable as error:
+        if await _remove(storage, key):
+            raise
+        raise Unavailable(f"{error.message}; the test object {key!r} may be left there", error.code) from error
+    except asyncio.CancelledError:
+        await _remove(storage, key)
+        raise
+
+
+async def _remove(storage: Storage, key: str) -> bool:
+    """Whether nothing is there any more."""
+    try:
+        async with asyncio.timeout(_REMOVAL_SECONDS):
+            await storage.delete(key)
+    except (StorageError, TimeoutError):
+        return False
+    return True
 
 
 async def _try_delete(storage: Storage, remedies: Mapping[Action, str], key: str) -> Permission:
@@ -85,6 +111,9 @@ async def _try_delete(storage: Storage, remedies: Mapping[Action, str], key: str
         return Permission(
             Action.DELETE, Verdict.UNKNOWN, error.code, f"Deleting could not be tried, {left}: {error.message}"
         )
+    except asyncio.CancelledError:
+        await _remove(storage, key)
+        raise
     return Permission(Action.DELETE, Verdict.ALLOWED)
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from tests.support.mounted import MountedVolume
 from tools.sample_media import iterate_small
 from tools.testservers import AzuriteServer, FakeGcsServer, VersityGateway
 from tools.testservers.clients import azure_client, gcs_client, s3_client
+from tools.testservers.entra import Application
 from videovector_operator.catalog.postgres import PostgresCatalog
 from videovector_operator.core.records import JsonValue, RunSpec
 from videovector_operator.errors import InvalidCredentials
@@ -34,17 +36,24 @@ pytestmark = pytest.mark.contract
 FILES = 40
 BUCKET = "rotation"
 SAS_SECONDS = 8
+TOKEN_SECONDS = 2
 Values = Mapping[str, str]
 
 
 @dataclass(frozen=True)
 class Stand:
-    """A bucket of files; ``first`` opens it until ``end`` is called, or until ``ends_at``; ``end`` answers what opens it then."""
+    """A bucket of files; ``first`` opens it until ``end`` is called, or until ``ends_at``; ``end`` answers what opens it then.
+
+    ``lasts`` = for so many seconds what was given out before is taken after its end. ``environment`` is the worker's.
+    """
 
     source: dict[str, JsonValue]
     first: Values
     end: Callable[[], Values]
     ends_at: datetime | None = None
+    lasts: float = 0
+    ca_bundle: Path | None = None
+    environment: Values = field(default_factory=dict)
 
 
 @contextmanager
@@ -88,11 +97,7 @@ def gcs_key() -> Iterator[Stand]:
 @contextmanager
 def azure_sas() -> Iterator[Stand]:
     """A shared access signature that runs out; the account's key takes its place."""
-    with AzuriteServer(f"rotation-azure-{os.getpid()}") as server:
-        with azure_client(server) as client:
-            client.create_container(BUCKET)
-            for path, data in iterate_small(FILES):
-                client.get_blob_client(BUCKET, path).upload_blob(data)
+    with filled_azurite("sas") as server:
         expiry = datetime.now(UTC) + timedelta(seconds=SAS_SECONDS)
         token = blob.generate_account_sas(
             server.account,
@@ -101,12 +106,65 @@ def azure_sas() -> Iterator[Stand]:
             permission=blob.AccountSasPermissions(read=True, list=True),
             expiry=expiry,
         )
-        source: dict[str, JsonValue] = {"provider": "azure", "storageAccount": server.account, "container": BUCKET}
-        values = {"accountKey": server.account_key}
-        yield Stand({**source, "endpoint": server.endpoint}, {"sasToken": token}, lambda: values, expiry)
+        yield Stand(container_of(server), {"sasToken": token}, lambda: {"accountKey": server.account_key}, expiry)
 
 
-STANDS = {"S3 keys": s3_keys, "a Google service account": gcs_key, "an Azure SAS, by the account's key": azure_sas}
+@contextmanager
+def azure_key() -> Iterator[Stand]:
+    """An account's key that is regenerated; for a moment nobody answers."""
+    with filled_azurite("key") as server:
+        yield Stand(
+            container_of(server), {"accountKey": server.account_key}, lambda: {"accountKey": server.rotate_key()}
+        )
+
+
+@contextmanager
+def azure_application() -> Iterator[Stand]:
+    """An application's secret that is deleted while it gets another; its last token is good for some seconds more."""
+    tenant, client = str(uuid.uuid4()), str(uuid.uuid4())
+    with filled_azurite("application", tls=True) as server:
+
+        def register(secret: str) -> Values:
+            server.entra.register(Application(tenant, client, secret), token_seconds=TOKEN_SECONDS)
+            return {"clientSecret": secret}
+
+        yield Stand(
+            {**container_of(server), "tenantId": tenant, "clientId": client},
+            register("the~secret~before"),
+            lambda: register("the~secret~behind"),
+            lasts=TOKEN_SECONDS,
+            ca_bundle=server.authority.certificate,
+            environment={
+                "AZURE_AUTHORITY_HOST": server.entra.endpoint,
+                "REQUESTS_CA_BUNDLE": str(server.entra.authority.certificate),
+            },
+        )
+
+
+@contextmanager
+def filled_azurite(name: str, *, tls: bool = False) -> Iterator[AzuriteServer]:
+    """Run a server with a container of files."""
+    with AzuriteServer(f"rotation-azure-{name}-{os.getpid()}", tls=tls) as server:
+        with azure_client(server) as client:
+            client.create_container(BUCKET)
+            for path, data in iterate_small(FILES):
+                client.get_blob_client(BUCKET, path).upload_blob(data)
+        yield server
+
+
+def container_of(server: AzuriteServer) -> dict[str, JsonValue]:
+    """Where the files are, as a run's spec says it."""
+    place: dict[str, JsonValue] = {"provider": "azure", "storageAccount": server.account, "container": BUCKET}
+    return {**place, "endpoint": server.endpoint}
+
+
+STANDS = {
+    "S3 keys": s3_keys,
+    "a Google service account": gcs_key,
+    "an Azure SAS, by the account's key": azure_sas,
+    "an Azure account's key": azure_key,
+    "the secret of an Azure application": azure_application,
+}
 
 
 class Watched:
@@ -117,6 +175,7 @@ class Watched:
         self.volume = volume
         self.reads = 0
         self.refusals = 0
+        self._until = stand.ends_at
         self._ending: asyncio.Task[None] | None = None
 
     def open(self, source: Source, pace: Pace | None = None) -> Storage:
@@ -126,9 +185,10 @@ class Watched:
         self.reads += 1
         if self.reads == FILES // 2:
             values = await asyncio.to_thread(self.stand.end)
+            self._until = self.stand.ends_at or datetime.now(UTC) + timedelta(seconds=self.stand.lasts)
             self._ending = asyncio.create_task(self._mount(values))
-        if self.stand.ends_at is not None and self.reads >= FILES // 2:
-            left = (self.stand.ends_at - datetime.now(UTC)).total_seconds()
+        if self._until is not None and self.reads >= FILES // 2:
+            left = (self._until - datetime.now(UTC)).total_seconds()
             await asyncio.sleep(max(left + 1, 0))
 
     async def _mount(self, values: Values) -> None:
@@ -157,15 +217,17 @@ class _Opening:
 
 @pytest.mark.parametrize("name", STANDS)
 async def test_credentials_that_end_in_the_middle_lose_no_file(
-    name: str, catalog: PostgresCatalog, tables: Tables, tmp_path: Path
+    name: str, catalog: PostgresCatalog, tables: Tables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     volume = MountedVolume(tmp_path / "credentials")
     with STANDS[name]() as stand:
         volume.write(stand.first)
+        for variable, value in stand.environment.items():
+            monkeypatch.setenv(variable, value)
         watched = Watched(stand, volume)
         spec = RunSpec("job_rotation", "media", "rotation", "idx_rotation", "conn_1", name, stand.source)
         await catalog.admit_run(spec)
-        ports = WorkerPorts(catalog, watched.open, Mounts(volume.path))
+        ports = WorkerPorts(catalog, watched.open, Mounts(volume.path, stand.ca_bundle))
         async with asyncio.timeout(120):
             assert await run_import("job_rotation", "w1", ports, SETTINGS) is ExitCode.OK
     assert watched.refusals > 0, "the credentials did not end in the middle"

@@ -27,16 +27,18 @@ LIMIT = 3
 
 
 def _fill(s3, namespace: str, count: int) -> list[str]:
-    """One small file in a folder of its own for each import; answers the names of the imports, which are not in the order of
-    the alphabet."""
-    names = [f"{'zyx'[number % 3]}-import-{number:02}" for number in range(count)]
+    """One small file in a folder of its own for each import; answers the names of the imports, whose five groups and those in
+    a group are not in the order of the alphabet."""
+    names = [f"{'edcba'[number * 5 // count]}{'zyx'[number % 3]}-import-{number:02}" for number in range(count)]
     for number, name in enumerate(names):
         s3.put_object(Bucket="media", Key=f"{namespace}/{name}/tone.wav", Body=make_wav(number))
     return names
 
 
-def _apply_imports(world: World, names: list[str]) -> None:
-    for name in names:
+def _apply_imports(world: World, names: list[str], seconds_between_groups: float = 0) -> None:
+    for number, name in enumerate(names):
+        if number and name[0] != names[number - 1][0]:
+            time.sleep(seconds_between_groups)
         spec = {
             "connectorRef": {"name": "archive"},
             "indexRef": {"name": "films"},
@@ -160,7 +162,10 @@ def test_fifty_imports_three_at_a_time_while_the_operator_is_killed_ten_times(
     print(f"QUEUE_SEED={seed}: seconds for which each operator leads: {[f'{moment:.1f}' for moment in moments]}")
     names = _fill(s3, limited.namespace, 50)
     lives = Lives(api_cluster.kubeconfig, dsn, limited, tmp_path)
-    _apply_imports(limited, names)
+    # A creationTimestamp has whole seconds: of one second the names decide, of different ones who came first.
+    _apply_imports(limited, names, seconds_between_groups=1.1)
+    order = _order(limited)
+    assert [name for group in "edcba" for name in order if name[0] == group] == order
     with (
         JobWatcher(limited) as jobs,
         Nursery() as nursery,
@@ -183,7 +188,7 @@ def test_fifty_imports_three_at_a_time_while_the_operator_is_killed_ten_times(
         jobs.check()
 
     assert jobs.most == LIMIT
-    assert jobs.made == _order(limited)
+    assert jobs.made == order
     _assert_all_imported_once(limited, dsn, names)
     assert recorder.violations() == []
     assert lives.count == 11

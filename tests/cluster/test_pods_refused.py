@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from tests.support.imports import fill_folder, run_spec
@@ -29,6 +31,14 @@ def _says(words: str):
     return is_said
 
 
+def _wait_until_it_binds(world: World, quota: str) -> None:
+    """Admission goes by the status, which the quota controller writes."""
+    deadline = time.monotonic() + 60
+    while not ((world.api.get(quota) or {}).get("status") or {}).get("hard"):
+        assert time.monotonic() < deadline, "the quota controller does not work"
+        time.sleep(0.1)
+
+
 def test_a_quota_that_allows_no_pod_is_told_and_goes(catalogued: World, connector_spec, credentials) -> None:
     quotas = f"/api/v1/namespaces/{catalogued.namespace}/{_QUOTAS}"
     catalogued.api.create(
@@ -40,6 +50,7 @@ def test_a_quota_that_allows_no_pod_is_told_and_goes(catalogued: World, connecto
             "spec": {"hard": {"pods": "0"}},
         },
     )
+    _wait_until_it_binds(catalogued, f"{quotas}/none-today")
     catalogued.create("Connector", "archive", connector_spec)
     with StateRecorder(catalogued) as recorder:
         catalogued.create("ImportJob", "first", run_spec(f"{catalogued.namespace}/"))

@@ -116,7 +116,8 @@ def _operator_settings(settings: Settings, instance: str) -> OperatorSettings:
         identity=f"{instance}_{os.getpid()}_{int(time.time())}",
         duration=settings.lease_duration_seconds,
         renew_deadline=settings.lease_duration_seconds / 2,
-        retry_period=max(settings.lease_duration_seconds / 8, 1.0),
+        # A standby may see the last renewal so much late, and that the Lease has run out so much late again.
+        retry_period=max(settings.lease_duration_seconds / 12, 1.0),
         request_timeout=settings.lease_duration_seconds / 8,
     )
     return OperatorSettings(

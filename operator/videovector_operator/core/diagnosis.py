@@ -11,6 +11,9 @@ from typing import Any
 
 from videovector_operator.core.conditions import shorten
 
+_REFUSED = "FailedCreate"
+_COMBINED = "(combined from similar events): "
+"""Before the message of an Event that stands for many (client-go, tools/record/events_cache.go)."""
 _LONGEST_REFUSAL = 600
 _POD_NAME = re.compile(r'\bpods? "[^"]*"')
 _HARMLESS = frozenset({"ContainerCreating", "PodInitializing"})
@@ -29,16 +32,16 @@ def diagnose_pods(pods: Iterable[Mapping[str, Any]]) -> str:
 
 
 def diagnose_refusals(events: Iterable[Mapping[str, Any]]) -> str:
-    """Say why the pods of a Job cannot even be created (quota, admission policy); "" = no Event says so.
+    """Say why the pods of a Job cannot even be created (quota, admission policy); "" = its last Event does not say so.
 
     The Job controller tells it only in its Events: "Error creating: pods "x" is forbidden: exceeded quota: …".
     """
     latest = max(events, key=_time_of, default={})
     refusal = str(latest.get("message") or "").strip()
-    if not refusal:
+    if latest.get("reason") != _REFUSED or not refusal:
         return ""
     # Each try has another pod's name, which helps nobody and would make the status change with each.
-    words = _POD_NAME.sub("pods", refusal.removeprefix("Error creating: "))
+    words = _POD_NAME.sub("pods", refusal.removeprefix(_COMBINED).removeprefix("Error creating: "))
     return (
         f"the namespace refuses its pods: {shorten(words, _LONGEST_REFUSAL)}. Ask who administers the namespace to allow "
         "them, then it goes on by itself"

@@ -71,8 +71,8 @@ class WorkerJobs:
     async def _observe_refusals(self, body: Json) -> str:
         """Why no pod can be created."""
         meta = body["metadata"]
-        selector = f"involvedObject.uid={meta['uid']},reason=FailedCreate"
-        async for page in self.cluster.list_pages("Event", meta["namespace"], field_selector=selector, limit=100):
+        selector = f"involvedObject.uid={meta['uid']}"
+        async for page in self.cluster.list_pages("Event", meta["namespace"], field_selector=selector, limit=500):
             return diagnose_refusals(page)
         return ""
 

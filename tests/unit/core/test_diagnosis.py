@@ -72,19 +72,30 @@ def test_one_sentence_for_people(name: str) -> None:
 
 QUOTA = 'Error creating: pods "vv-1-{}" is forbidden: exceeded quota: none, requested: pods=1, used: pods=3, limited: pods=3'
 REFUSED = "the namespace refuses its pods: pods is forbidden: exceeded quota: none, requested: pods=1"
+AT_NINE, AT_TEN, AT_ELEVEN = (f"2026-01-01T00:00:{second:02}Z" for second in (9, 10, 11))
+
+
+def event(message: str = QUOTA.format("abcde"), reason: str = "FailedCreate", **times: Any) -> Json:
+    return {"reason": reason, "message": message, **times}
+
+
 REFUSALS: dict[str, tuple[list[Json], str]] = {
     "no Event": ([], ""),
-    "an Event without words": ([{"lastTimestamp": "2026-01-01T00:00:00Z"}], ""),
-    "a quota": ([{"message": QUOTA.format("abcde"), "lastTimestamp": "2026-01-01T00:00:00Z"}], REFUSED),
+    "an Event without words": ([event("", lastTimestamp=AT_NINE)], ""),
+    "a quota": ([event(lastTimestamp=AT_NINE)], REFUSED),
+    "an Event that stands for many": ([event("(combined from similar events): " + QUOTA.format("x"))], REFUSED),
     "the newest speaks": (
         [
-            {"message": "Error creating: Timeout", "lastTimestamp": "2026-01-01T00:00:09Z"},
-            {"message": QUOTA.format("abcde"), "series": {"lastObservedTime": "2026-01-01T00:00:10.000000Z"}},
-            {"message": "Error creating: EOF", "lastTimestamp": None, "eventTime": "2026-01-01T00:00:08.000000Z"},
+            event("Error creating: Timeout", lastTimestamp=AT_NINE),
+            event(series={"lastObservedTime": "2026-01-01T00:00:10.000000Z"}),
+            event("Error creating: EOF", lastTimestamp=None, eventTime="2026-01-01T00:00:08.000000Z"),
         ],
         REFUSED,
     ),
-    "words without an end": ([{"message": "x" * 5000}], f"the namespace refuses its pods: {'x' * 599}…. Ask"),
+    "refused again": ([event("Job resumed", "Resumed", lastTimestamp=AT_TEN), event(lastTimestamp=AT_ELEVEN)], REFUSED),
+    "refused before it was paused": ([event(lastTimestamp=AT_NINE), event("x", "Resumed", lastTimestamp=AT_TEN)], ""),
+    "made since": ([event(lastTimestamp=AT_NINE), event("x", "SuccessfulCreate", lastTimestamp=AT_TEN)], ""),
+    "words without an end": ([event("x" * 5000)], f"the namespace refuses its pods: {'x' * 599}…. Ask"),
 }
 
 
@@ -97,5 +108,5 @@ def test_pods_that_cannot_be_created_are_explained_by_their_jobs_events(name: st
 
 
 def test_another_pods_name_is_no_other_message() -> None:
-    first, second = (diagnose_refusals([{"message": QUOTA.format(name)}]) for name in ("abcde", "fghij"))
+    first, second = (diagnose_refusals([event(QUOTA.format(name))]) for name in ("abcde", "fghij"))
     assert first == second

@@ -59,15 +59,15 @@ test-unit: $(STAMP) ## Unit tests only.
 	@$(PYTEST) -n auto tests/test_repository.py tests/unit $(ARGS)
 
 .PHONY: test-contract
-test-contract: $(STAMP) ## Contract tests only: every implementation of a port, on real servers.
+test-contract: $(STAMP) cluster-programs ## Contract tests only: every implementation of a port, on real servers.
 	@$(PYTEST) tests/contract $(ARGS)
 
 .PHONY: test-cluster
-test-cluster: $(STAMP) ## Cluster tests only: a real API server, the operator as a process.
+test-cluster: $(STAMP) cluster-programs ## Cluster tests only: a real API server, the operator as a process.
 	@$(PYTEST) tests/cluster $(ARGS)
 
 .PHONY: test-e2e
-test-e2e: $(STAMP) ## End-to-end tests only: the image, the chart, real pods.
+test-e2e: $(STAMP) cluster-image ## End-to-end tests only: the image, the chart, real pods.
 	@$(PYTEST) tests/e2e $(ARGS)
 
 .PHONY: bench

@@ -159,10 +159,14 @@ def test_pod_security_admission_has_nothing_to_say(chart: Chart) -> None:
 @pytest.mark.parametrize(("watched", "there"), [([], True), ([TEAM], False)], ids=["all namespaces", "one namespace"])
 def test_rights_end_where_the_operator_does_not_watch(chart: Chart, watched: list[str], there: bool) -> None:
     chart.install(merge(VALUES, {"watchNamespaces": watched}))
+    deadline = time.monotonic() + 20
+    while not (chart.may("list", "events", TEAM) and chart.may("create", "tokenreviews.authentication.k8s.io", "")):
+        assert time.monotonic() < deadline, "the rights do not come"
+        time.sleep(0.1)
     for verb, resource in (
         ("get", "secrets"), ("list", "secrets"), ("create", "secrets"), ("watch", "connectors.videovector.io"),
         ("patch", "importjobs.videovector.io:status"), ("create", "jobs.batch"), ("list", "pods"),
-        ("patch", "indexes.videovector.io"), ("create", "events"), ("get", "configmaps"),
+        ("patch", "indexes.videovector.io"), ("create", "events"), ("list", "events"), ("get", "configmaps"),
     ):  # fmt: skip
         allowed = (chart.may(verb, resource, TEAM), chart.may(verb, resource, OTHER), chart.may(verb, resource, HOME))
         # Events may be about pods of any namespace; leases live at home.
@@ -212,7 +216,9 @@ def test_users_with_built_in_roles_see_and_edit(chart: Chart) -> None:
         return {(verb, kind) for rule in ours for verb in rule["verbs"] for kind in rule["resources"]}
 
     deadline = time.monotonic() + 20
-    while ("create", "importjobs") not in rules("edit") and time.monotonic() < deadline:
+    # Each role is put together anew by itself.
+    while not (("create", "importjobs") in rules("edit") and ("list", "importjobs") in rules("view")):
+        assert time.monotonic() < deadline, "the roles are not aggregated"
         time.sleep(0.1)
     assert {("get", "connectors/browse"), ("get", "importjobs/files")} <= rules("view") & rules("edit")
     assert {("list", "importjobs"), ("create", "importjobs")} <= rules("edit")

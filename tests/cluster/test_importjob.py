@@ -52,11 +52,22 @@ def test_an_import_brings_its_files_in_and_says_what_it_left_out(
     assert body["status"]["phase"] == "Completed"
     assert index["status"]["lastImport"]["name"] == "first"
     assert recorder.violations() == []
-    events = {event["reason"] for event in world.list("Event") if event["involvedObject"]["kind"] == "ImportJob"}
-    assert {"JobCreated", "CompletedWithFailures"} <= events
+    _wait_for_events(world, "JobCreated", "CompletedWithFailures")
     world.cluster.run_kubectl("-n", world.namespace, "wait", "--for=condition=Ready", "importjob/first", "--timeout=5s")
     table = world.cluster.run_kubectl("-n", world.namespace, "get", "importjobs")
     assert [word for word in ("films", "Completed", "CompletedWithFailures") if word not in table] == []
+
+
+def _wait_for_events(world: World, *reasons: str) -> None:
+    """Events are written after the status that they tell of."""
+    deadline = time.monotonic() + 15
+    while missing := set(reasons) - _event_reasons(world):
+        assert time.monotonic() < deadline, missing
+        time.sleep(0.1)
+
+
+def _event_reasons(world: World) -> set[str]:
+    return {event["reason"] for event in world.list("Event") if event["involvedObject"]["kind"] == "ImportJob"}
 
 
 def test_new_only_skips_what_the_index_holds(catalogued: World, kubelet: LocalKubelet, prefix: str) -> None:

@@ -198,7 +198,7 @@ def test_a_standby_that_takes_over_the_lease_admits_no_more_than_allowed(
     limited: World, start_operator, s3, dsn: str
 ) -> None:
     """A true change of leaders: both know all of it, one Lease decides, and the first is killed in the middle."""
-    lease = {"VIDEOVECTOR_LEASE_DURATION_SECONDS": "5"}
+    lease = {"VIDEOVECTOR_LEASE_DURATION_SECONDS": "15"}
     names = _fill(s3, limited.namespace, 12)
     operators = [start_operator(**lease).wait_ready() for _ in range(2)]
     with JobWatcher(limited) as jobs, Nursery() as nursery, LocalKubelet(limited, nursery):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
 from tests.support.installed_system import BUCKET, ImportSite, InstalledSystem, counts, imported, reason_of
-from tests.support.world import StateRecorder, condition
+from tests.support.world import condition
 
 NOT_MEDIA = 6
 
@@ -28,22 +30,31 @@ def kubectl_wait(site: ImportSite, name: str, what: str, seconds: int) -> subpro
     return subprocess.run([*command, f"--timeout={seconds}s"], capture_output=True, text=True, check=False)
 
 
+@contextmanager
+def slower(site: ImportSite) -> Iterator[None]:
+    """Each answer of the storage takes so long that the run still goes on when a slow machine comes to what happens to it."""
+    usual, site.system.proxy.delay = site.system.proxy.delay, 3.0
+    try:
+        yield
+    finally:
+        site.system.proxy.delay = usual
+
+
 def test_too_many_failed_files_stall_the_run(site: ImportSite) -> None:
-    with StateRecorder(site.world) as recorder:
-        site.create_import("threshold", "media", sourcePrefix="broken/", failureThreshold=2)
-        job = site.wait_ended("threshold")
-        # One command tells success from failure at once: nobody has to sit a timeout out.
-        assert kubectl_wait(site, "threshold", "condition=Stalled", 20).returncode == 0
-        assert kubectl_wait(site, "threshold", "condition=Ready", 1).returncode != 0
+    site.create_import("threshold", "media", sourcePrefix="broken/", failureThreshold=2)
+    job = site.wait_ended("threshold")
+    # One command tells success from failure at once: nobody has to sit a timeout out.
+    assert kubectl_wait(site, "threshold", "condition=Stalled", 20).returncode == 0
+    assert kubectl_wait(site, "threshold", "condition=Ready", 1).returncode != 0
     assert reason_of(job) == ("Failed", "False", "FailureThresholdExceeded")
     assert condition(job, "Succeeded")["status"] == "False"
     assert "2" in condition(job, "Stalled")["message"]
     assert 2 < counts(job)["failed"] <= NOT_MEDIA
-    states = [state for state in recorder.states if state["metadata"]["name"] == "threshold"]
+    states = [state for state in site.recorder.states if state["metadata"]["name"] == "threshold"]
     assert not any(
         condition(state, "Ready").get("status") == "True" for state in states if state["kind"] == "ImportJob"
     )
-    assert recorder.violations() == []
+    assert site.recorder.violations() == []
     events = {(event["type"], event["reason"]) for event in site.world.list("Event")}
     assert ("Warning", "FailureThresholdExceeded") in events
 
@@ -61,11 +72,12 @@ def test_a_bucket_that_vanishes_stalls_the_run(site: ImportSite) -> None:
     for number in range(40):
         system.s3.put_object(Bucket="e2e-vanishing", Key=f"file-{number}.mp4", Body=b"bytes" * 100)
     site.create_connector("vanishing", bucket="e2e-vanishing", slow=True)
-    run_id = site.create_import("vanished", "vanishing")
-    site.world.wait("ImportJob", "vanished", lambda job: bool(job["status"].get("startedAt")))
     keys = [{"Key": found["Key"]} for found in system.s3.list_objects_v2(Bucket="e2e-vanishing")["Contents"]]
-    system.s3.delete_objects(Bucket="e2e-vanishing", Delete={"Objects": keys})
-    system.s3.delete_bucket(Bucket="e2e-vanishing")
+    with slower(site):
+        run_id = site.create_import("vanished", "vanishing")
+        site.world.wait("ImportJob", "vanished", lambda job: bool(job["status"].get("startedAt")))
+        system.s3.delete_objects(Bucket="e2e-vanishing", Delete={"Objects": keys})
+        system.s3.delete_bucket(Bucket="e2e-vanishing")
     job = site.wait_ended("vanished")
     phase, ready, reason = reason_of(job)
     assert (phase, ready) == ("Failed", "False")
@@ -80,11 +92,12 @@ def test_cancelling_keeps_what_was_imported_and_stops(site: ImportSite, small_fi
     for number in range(copies):
         for path in small_files:
             system.s3.copy_object(Bucket=BUCKET, Key=f"many/{number}/{path}", CopySource=f"{BUCKET}/{path}")
-    run_id = site.create_import("cancelled", "slow", sourcePrefix="many/", parallelism=2)
-    site.wait_counted("cancelled", 1)
-    asked = time.monotonic()
-    assert site.world.patch("ImportJob", "cancelled", {"spec": {"cancel": True}})[0] == 200
-    job = site.wait_ended("cancelled")
+    with slower(site):
+        run_id = site.create_import("cancelled", "slow", sourcePrefix="many/", parallelism=2)
+        site.wait_counted("cancelled", 1)
+        asked = time.monotonic()
+        assert site.world.patch("ImportJob", "cancelled", {"spec": {"cancel": True}})[0] == 200
+        job = site.wait_ended("cancelled")
     assert time.monotonic() - asked < 15
     assert reason_of(job) == ("Cancelled", "False", "Cancelled")
     assert 0 < imported(job) < copies * len(small_files)
@@ -126,14 +139,11 @@ def test_pausing_in_the_middle_is_no_failure_and_loses_nothing(site: ImportSite,
     for number in range(copies):
         for path in small_files:
             site.system.s3.copy_object(Bucket=BUCKET, Key=f"long/{number}/{path}", CopySource=f"{BUCKET}/{path}")
-    usual, site.system.proxy.delay = site.system.proxy.delay, 3.0
-    try:
+    with slower(site):
         run_id = site.create_import("paused", "slow", sourcePrefix="long/", parallelism=6)
         done = pause_and_resume(site, done=0)
         done = pause_and_resume(site, done)
         assert done < copies * len(small_files)
-    finally:
-        site.system.proxy.delay = usual
     job = site.wait_ended("paused", 240)
 
     assert reason_of(job) == ("Completed", "True", "Completed")

@@ -17,7 +17,7 @@ from tools.devcluster import processes
 from tools.sample_media import generate_small
 
 SEED_VARIABLE = "VIDEOVECTOR_TEST_SEED"
-RUNS, MOST_RUNS = 30, 40
+RUNS, MOST_RUNS = 30, 80
 GOOD, BROKEN, TEXTS = 40, 3, 2
 PARALLELISM = (1, 1, 1, 2, 3)
 PREFIX = "mixed/"

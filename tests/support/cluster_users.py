@@ -89,6 +89,8 @@ class People:
         account = f"--serviceaccount={self._namespace}:{user.name}" if user.identity is None else f"--user={user.name}"
         name = f"{user.name}-cli-{self._namespace}"
         self._cluster.run_kubectl("-n", namespace, "create", "rolebinding", name, f"--role={release}-cli", account)
+        kind = "ServiceAccount" if user.identity is None else "User"
+        self._wait_granted({"kind": kind, "name": user.name}, "create", "pods/portforward", namespace)
 
     def _grant(self, roles: Sequence[str], subject: Json) -> None:
         for role in roles:
@@ -111,10 +113,12 @@ class People:
             ]
             manifest = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
             self._cluster.run_kubectl("apply", "-f", "-", stdin=manifest)
-        if roles:
-            self._wait_granted(subject, "get" if "view" in roles else "create")
+        for role in roles:
+            self._wait_granted(
+                subject, "get" if role == "view" else "patch", "connectors.videovector.io", self._namespace
+            )
 
-    def _wait_granted(self, subject: Json, verb: str) -> None:
+    def _wait_granted(self, subject: Json, verb: str, resource: str, namespace: str) -> None:
         """The API server's authoriser learns of a new role a moment later."""
         match subject["kind"]:
             case "ServiceAccount":
@@ -123,7 +127,7 @@ class People:
                 who = ["--as=anybody", f"--as-group={subject['name']}"]
             case _:
                 who = [f"--as={subject['name']}"]
-        question = ("auth", "can-i", verb, "connectors.videovector.io", "-n", self._namespace, *who)
+        question = ("auth", "can-i", verb, resource, "-n", namespace, *who)
         deadline = time.monotonic() + 10
         while True:
             try:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, Self
 
 from tests.support.kstatus import check_status
+from tools.devcluster.errors import DevClusterError
 from tools.devcluster.fixtures import DevCluster
 
 Json = dict[str, Any]
@@ -90,7 +91,14 @@ class World:
         """Wait until ``until`` holds for the object; answers it."""
         deadline = time.monotonic() + seconds
         while True:
-            body = self.get(kind, name)
+            try:
+                body = self.get(kind, name)
+            except (OSError, http.client.HTTPException, DevClusterError):
+                # An API server that is busy for a moment is asked again.
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.5)
+                continue
             if body is not None and until(body):
                 return body
             if time.monotonic() > deadline:

@@ -10,6 +10,7 @@ from tools.demo.console import bar, step
 from tools.demo.errors import DemoError
 from tools.demo.plugin import install_plugin
 from tools.demo.programs import Json, Kube
+from tools.demo.shell import Shell
 from tools.demo.site import ARCHIVE_BUCKET, BUCKET, NAMESPACE, RELEASE, STATE, SYSTEM_NAMESPACE, Site
 
 IMPORT_SECONDS = 300.0
@@ -26,16 +27,21 @@ def show(site: Site) -> None:
         first = _apply(site.kube, quickstart.load_manifests(), site.storage, BUCKET)
     with step("examples/two-clouds: Cloud Storage joins"):
         second = _apply(site.kube, quickstart.load_manifests(quickstart.TWO_CLOUDS), site.archive, ARCHIVE_BUCKET)
-    report.print_objects(site.kube)
-    plugin = install_plugin(STATE)
-    for arguments in (
-        ("browse", "archive", "--pattern", "*.{mp4,mov}"),
-        ("files", first["metadata"]["name"], "--state", "failed"),
-        ("files", second["metadata"]["name"], "--state", "skipped"),
-        ("status",),
+    _report(Shell(site.kube, install_plugin(STATE)), first, second)
+
+
+def _report(shell: Shell, first: Json, second: Json) -> None:
+    one, two = first["metadata"]["name"], second["metadata"]["name"]
+    report.print_exports(shell)
+    report.print_objects(shell)
+    for title, arguments in (
+        ("What an import would see of a bucket", ("browse", "archive", "--pattern", "*.{mp4,mov}")),
+        ("Which files have failed", ("files", one, "--state", "failed")),
+        ("Which were skipped", ("files", two, "--state", "skipped")),
+        ("Everything, what is wrong first", ("status",)),
     ):
-        report.print_plugin(site.kube, plugin, *arguments)
-    report.print_next(site.kube, plugin, first)
+        report.print_plugin(shell, title, *arguments)
+    report.print_next(shell, first)
 
 
 def build_release(site: Site) -> release.Release:

@@ -1,21 +1,15 @@
-"""The kubectl plugin out of this checkout: a launcher on a PATH of its own, and how the demo runs it."""
+"""The kubectl plugin out of this checkout: a launcher in a folder of its own, which goes on PATH."""
 
 from __future__ import annotations
 
-import os
 import shlex
-import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
-from tools.demo.errors import DemoError
-from tools.demo.programs import Kube
-from tools.demo.site import NAMESPACE
 from tools.devcluster.layout import REPOSITORY
 
 _NAME = "kubectl-videovector"
-_SECONDS = 60.0
 
 
 def install_plugin(directory: Path) -> Path:
@@ -29,21 +23,3 @@ def install_plugin(directory: Path) -> Path:
     launcher.write_text(f'#!/bin/sh\nPYTHONPATH={shlex.quote(str(REPOSITORY / "operator"))} exec {command} "$@"\n')
     launcher.chmod(0o755)
     return launcher
-
-
-def run_plugin(kube: Kube, plugin: Path, *arguments: str) -> str:
-    """Run ``kubectl videovector …`` on the demo's namespace; answer what it prints. Raises DemoError when it does not work.
-
-    Exit code 1 is an answer: something that was asked about is not as it should be.
-    """
-    options = ["-n", NAMESPACE]
-    options += ["--context", kube.context] if kube.context else []
-    folders = [str(plugin.parent), *([str(Path(kube.kubectl).parent)] if "/" in kube.kubectl else [])]
-    environment = {**os.environ, "PATH": os.pathsep.join((*folders, os.environ["PATH"]))}
-    if kube.kubeconfig:
-        environment["KUBECONFIG"] = kube.kubeconfig
-    command = [kube.kubectl, "videovector", *arguments, *options]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False, env=environment)
-    if done.returncode not in (0, 1):
-        raise DemoError(f"kubectl videovector {' '.join(arguments)}: {(done.stderr or done.stdout).strip()}")
-    return done.stdout

@@ -97,15 +97,27 @@ def _message(seen: Seen, *, wide: bool) -> str:
 
 def progress_of(entry: Entry) -> str:
     """How far an ImportJob is, what an Index holds; nothing to say of a Connector."""
-    status = entry.body.get("status") or {}
-    if entry.kind == "Index":
-        return f"{(status.get('media') or {}).get('total', 0)} media"
-    if entry.kind != "ImportJob":
+    counts = counts_of(entry)
+    if counts is None:
         return "-"
-    counts = status.get("progress") or {}
-    done = sum(counts.get(name, 0) for name in ("imported", "failed", "skipped"))
-    failed = f", {counts['failed']} failed" if counts.get("failed") else ""
-    return f"{phase_of(entry.body)} {done}/{counts.get('totalFiles', 0)}{failed}"
+    if entry.kind == "Index":
+        return f"{counts['media']} media"
+    done = counts["imported"] + counts["failed"] + counts["skipped"]
+    failed = f", {counts['failed']} failed" if counts["failed"] else ""
+    return f"{phase_of(entry.body)} {done}/{counts['totalFiles']}{failed}"
+
+
+def counts_of(entry: Entry) -> dict[str, int] | None:
+    """The numbers of that, always all of them; None of a Connector."""
+    status = entry.body.get("status") or {}
+    match entry.kind:
+        case "Index":
+            return {"media": (status.get("media") or {}).get("total", 0)}
+        case "ImportJob":
+            counts = status.get("progress") or {}
+            return {name: counts.get(name, 0) for name in ("totalFiles", "imported", "failed", "skipped")}
+        case _:
+            return None
 
 
 def age(body: Json, now: float) -> str:
@@ -128,8 +140,11 @@ def _describe_all(entries: Sequence[Entry]) -> Json:
                 "kind": entry.kind,
                 "name": entry.body["metadata"]["name"],
                 "state": entry.seen.standing.value,
+                "phase": phase_of(entry.body) if entry.kind == "ImportJob" else None,
+                "progress": counts_of(entry),
                 "reason": entry.seen.reason,
                 "message": entry.seen.message,
+                "createdAt": entry.body["metadata"].get("creationTimestamp"),
             }
             for entry in entries
         ]

@@ -15,6 +15,8 @@ from videovector_operator.cli.failures import unreachable
 from videovector_operator.core.keys import ObjectKey
 
 Json = dict[str, Any]
+GOING = {"phase": "Importing", "progress": {"totalFiles": 10, "imported": 3, "failed": 1, "bytesTransferred": 7}}
+NEITHER = {"phase": None, "progress": None}
 
 
 def conditions(ready: str, reason: str, beside: str | None = None, generation: int = 1) -> Json:
@@ -152,20 +154,30 @@ def test_nothing_is_said_so(desk: PluginDesk) -> None:
 @pytest.mark.parametrize(("output", "parse"), [("json", json.loads), ("yaml", yaml.safe_load)])
 def test_programs_get_the_same(desk: PluginDesk, output: str, parse: Any) -> None:
     put(desk, "Connector", "one", conditions("False", "AccessDenied", "Stalled"))
+    put(desk, "ImportJob", "going", {**conditions("Unknown", "Importing", "Reconciling"), **GOING})
+    put(desk, "Index", "library", {**conditions("True", "IndexReady"), "media": {"total": 9}})
     result = desk.run("status", "-o", output)
     assert result.exit_code == 1
-    assert parse(result.stdout) == {
-        "items": [
-            {
-                "namespace": "media",
-                "kind": "Connector",
-                "name": "one",
-                "state": "Stalled",
-                "reason": "AccessDenied",
-                "message": "said before",
-            }
-        ]
-    }
+    said = {"namespace": "media", "message": "said before"}
+    counts = {"totalFiles": 10, "imported": 3, "failed": 1, "skipped": 0}
+    items = parse(result.stdout)["items"]
+    assert [datetime.fromisoformat(item.pop("createdAt")).year for item in items] == [2026] * 3
+    assert items == [
+        {**said, "kind": "Connector", "name": "one", "state": "Stalled", "reason": "AccessDenied", **NEITHER},
+        {**said, "kind": "ImportJob", "name": "going", "state": "Progressing", "reason": "Importing"}
+        | {"phase": "Importing", "progress": counts},
+        {**said, "kind": "Index", "name": "library", "state": "Ready", "reason": "IndexReady"}
+        | {"phase": None, "progress": {"media": 9}},
+    ]
+
+
+def test_programs_get_every_number_of_what_nobody_has_looked_at_yet(desk: PluginDesk) -> None:
+    put(desk, "ImportJob", "new", None)
+    put(desk, "Index", "new", None)
+    index, job = json.loads(desk.run("status", "-o", "json").stdout)["items"]
+    assert (index["phase"], index["progress"]) == (None, {"media": 0})
+    zeros = {"totalFiles": 0, "imported": 0, "failed": 0, "skipped": 0}
+    assert (job["phase"], job["progress"]) == ("Pending", zeros)
 
 
 def test_long_messages_are_cut_unless_asked_for(desk: PluginDesk) -> None:

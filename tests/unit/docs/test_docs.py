@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
+from tests.support.pages import MARKDOWN, ROOT, of, written_manifests
+from tests.support.pages import PAGES as EVERYTHING
 from videovector_operator.api.crd import build_schema
 from videovector_operator.api.kinds import KINDS
 from videovector_operator.api.v1alpha1.reasons import ConditionType, FileReason, Phase, Reason
@@ -21,20 +22,9 @@ from videovector_operator.core.file_filter import FileFilter
 from videovector_operator.core.media_types import MEDIA_TYPES
 from videovector_operator.settings import Settings
 
-ROOT = Path(__file__).parents[3]
 DOCS = ROOT / "docs"
 PAGES = {info.kind: (DOCS / "kinds" / f"{info.singular}.md").read_text(encoding="utf-8") for info in KINDS}
-MARKDOWN = sorted(
-    path
-    for start in ("*.md", "docs/**/*.md", "charts/*/*.md", "examples/**/*.md", "tools/**/*.md")
-    for path in ROOT.glob(start)
-)
-EVERYTHING = {path: path.read_text(encoding="utf-8") for path in MARKDOWN}
 Json = dict[str, Any]
-
-
-def of(path: Path) -> str:
-    return str(path.relative_to(ROOT))
 
 
 def fields(schema: Json, path: str) -> Iterator[tuple[str, Json]]:
@@ -148,11 +138,10 @@ def test_supported_types_are_listed() -> None:
 
 
 def blocks() -> Iterator[Any]:
-    for path, text in EVERYTHING.items():
-        for number, block in enumerate(re.findall(r"^```yaml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)):
-            for document in yaml.safe_load_all(block):
-                if str((document or {}).get("apiVersion", "")).startswith("videovector.io/"):
-                    yield pytest.param(document, id=f"{of(path)}-{number}-{document['kind']}")
+    for name, _, documents in written_manifests():
+        for document in documents:
+            if str(document.get("apiVersion", "")).startswith("videovector.io/"):
+                yield pytest.param(document, id=f"{name}-{document['kind']}")
 
 
 @pytest.mark.parametrize("document", list(blocks()))

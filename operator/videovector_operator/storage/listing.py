@@ -14,6 +14,8 @@ from videovector_operator.storage.port import ListPage, ObjectInfo
 _MOST_IDLE_PAGES = 1000
 """Empty pages in a row are legal (deleted versions), endless ones are not."""
 _SHOWN = 64
+_LARGEST_SIZE = 2**63 - 1
+"""A bigint of PostgreSQL, an int64 of the Kubernetes API; millions of times what providers store as one object."""
 
 
 _ENTRY_BYTES = 12 * 1024
@@ -81,6 +83,7 @@ async def follow_pages(
                 f"The server does not list {label} in key order, so that a listing could not be resumed{order_hint}"
             )
         _refuse_strangers(found, prefix, label)
+        _refuse_senseless_sizes(found, label)
         if found.objects or found.prefixes:
             yield found
         if not page.more:
@@ -101,6 +104,15 @@ def _refuse_strangers(page: ListPage, prefix: str, label: str) -> None:
         raise Invalid(
             f"The server does not keep to the prefix {prefix[:_SHOWN]!r}: its listing of {label} holds other names too. Check the endpoint"
         )
+
+
+def _refuse_senseless_sizes(page: ListPage, label: str) -> None:
+    """Raise Invalid for sizes that no catalog can hold: no object has them, so this is no store."""
+    for entry in page.objects:
+        if not 0 <= entry.size <= _LARGEST_SIZE:
+            raise Invalid(
+                f"The listing of {label} gives object {entry.key[:_SHOWN]!r} a size that no object has. Check the endpoint"
+            )
 
 
 def _after(page: RawPage, last: str, order: KeyOrder) -> tuple[ListPage, str]:

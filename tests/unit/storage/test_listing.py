@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -104,3 +105,19 @@ async def test_an_endless_prefix_is_not_repeated() -> None:
         await follow(raw(["b"]), "a\n" * 500)
     assert len(failed.value.message) < 300
     assert failed.value.message.isprintable()
+
+
+@pytest.mark.parametrize("size", [-1, 2**63])
+async def test_a_size_that_no_object_has_is_refused(size: int) -> None:
+    page = raw(["a", "b"])
+    page.objects[1] = replace(page.objects[1], size=size)
+    with pytest.raises(
+        Invalid, match=r"bucket 'media' gives object 'b' a size that no object has\. Check the endpoint"
+    ):
+        await follow(page, "")
+
+
+async def test_the_largest_size_that_the_catalog_holds_passes() -> None:
+    page = raw(["a"])
+    page.objects[0] = replace(page.objects[0], size=2**63 - 1)
+    assert await follow(page, "") == ["a"]

@@ -54,7 +54,9 @@ class CatalogWakes:
         """Ask what changed when told so, and every two seconds anyway, until cancelled."""
         while True:
             try:
-                await asyncio.wait_for(self._notified.wait(), _POLL_SECONDS)
+                # Not wait_for: Python 3.11's forgets that it was cancelled when the notification comes in the same moment.
+                async with asyncio.timeout(_POLL_SECONDS):
+                    await self._notified.wait()
                 # Many changes come together: one look for all of them.
                 await asyncio.sleep(_SETTLE_SECONDS)
             except TimeoutError:

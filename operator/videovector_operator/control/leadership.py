@@ -54,7 +54,9 @@ class BoundedLeaseLock(LeaseLock):
     async def get(self, name: str, namespace: str) -> tuple[bool, Any]:
         """Read the Lease: (True, record), or (False, the error)."""
         try:
-            return await asyncio.wait_for(super().get(name, namespace), self._timeout)
+            # Not wait_for: Python 3.11's forgets that it was cancelled when the answer comes in the same moment.
+            async with asyncio.timeout(self._timeout):
+                return await super().get(name, namespace)
         except _NETWORK_ERRORS as error:
             return False, ApiException(status=0, reason=type(error).__name__)
 
@@ -80,7 +82,8 @@ class BoundedLeaseLock(LeaseLock):
 
 async def _bounded(call: Coroutine[Any, Any, bool], timeout: float) -> bool:  # noqa: ASYNC109 - the election polls
     try:
-        return await asyncio.wait_for(call, timeout)
+        async with asyncio.timeout(timeout):
+            return await call
     except _NETWORK_ERRORS as error:
         _log.warning("lease not written", error=type(error).__name__)
         return False
@@ -144,7 +147,7 @@ async def release(api: ApiClient, settings: LeaseSettings) -> None:
     lease.spec.holder_identity = ""
     lease.spec.lease_duration_seconds = 1
     try:
-        call = lock.api_instance.replace_namespaced_lease(settings.name, settings.namespace, lease)
-        await asyncio.wait_for(call, settings.request_timeout)
+        async with asyncio.timeout(settings.request_timeout):
+            await lock.api_instance.replace_namespaced_lease(settings.name, settings.namespace, lease)
     except (*_NETWORK_ERRORS, ApiException) as error:
         _log.warning("lease not released", error=type(error).__name__)

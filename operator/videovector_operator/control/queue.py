@@ -108,6 +108,8 @@ class WorkQueue(Generic[KeyT]):
         self._changed.clear()
         timeout = max(self._heap[0][0] - self._clock(), 0.0) if self._heap else None
         try:
-            await asyncio.wait_for(self._changed.wait(), timeout)
+            # Not wait_for: Python 3.11's forgets that it was cancelled when the key comes in the same moment.
+            async with asyncio.timeout(timeout):
+                await self._changed.wait()
         except TimeoutError:
             return

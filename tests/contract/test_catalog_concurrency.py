@@ -18,13 +18,16 @@ from tests.contract.catalog_samples import (
     scan,
 )
 from tests.contract.catalog_tables import Tables, assert_counters_are_exact
+from videovector_operator.catalog.outcome import MAX_ATTEMPTS
 from videovector_operator.catalog.postgres import PostgresCatalog
 from videovector_operator.core.records import RunState
 
 pytest_plugins = ["tests.contract.catalog_servers"]
 pytestmark = pytest.mark.contract
 
-SHORT = timedelta(milliseconds=200)
+SHORT = timedelta(milliseconds=50)
+DEATHS = MAX_ATTEMPTS - 1
+"""Of workers of one run: however slow the machine is, no file meets so many that it is given up."""
 
 
 async def import_all(
@@ -62,22 +65,27 @@ async def test_parallel_workers_import_every_file_exactly_once(catalog: Postgres
     await assert_counters_are_exact(tables)
 
 
+@pytest.mark.parametrize("seed", range(3))
 async def test_workers_that_die_at_any_point_lose_nothing_and_double_nothing(
-    catalog: PostgresCatalog, dsn: str, tables: Tables
+    catalog: PostgresCatalog, dsn: str, tables: Tables, seed: int
 ) -> None:
     """Workers are cancelled at random moments, connections and all; others finish when the leases have run out."""
     paths = [f"{number:04}" for number in range(200)]
     await catalog.admit_run(make_spec())
     await scan(catalog, paths)
-    chance = random.Random(20260701)
+    chance = random.Random(seed)
 
-    async def doomed(number: int) -> None:
+    async def doomed(number: int, connected: asyncio.Event) -> None:
         async with PostgresCatalog(dsn, max_connections=1) as own:
+            await own.load_run("job_1")
+            connected.set()
             await import_all(own, f"doomed{number}", lease=SHORT)
 
-    for number in range(12):
-        task = asyncio.create_task(doomed(number))
-        await asyncio.sleep(chance.uniform(0.01, 0.12))
+    for number in range(DEATHS):
+        connected = asyncio.Event()
+        task = asyncio.create_task(doomed(number, connected))
+        await asyncio.wait_for(connected.wait(), 30)
+        await asyncio.sleep(chance.uniform(0.0, 0.08))
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
     async with asyncio.timeout(60):
@@ -85,7 +93,7 @@ async def test_workers_that_die_at_any_point_lose_nothing_and_double_nothing(
 
     counters = (await observe(catalog, "job_1")).counters
     assert counters.imported + counters.failed == 200
-    assert counters.failed == 0, "no file met five deaths"
+    assert counters.failed == 0
     assert await tables.value("SELECT count(*) FROM media") == 200
     assert await tables.value("SELECT count(*) FROM events WHERE type = 'media.created'") == 200
     await assert_counters_are_exact(tables)

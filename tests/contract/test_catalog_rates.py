@@ -30,8 +30,8 @@ pytestmark = pytest.mark.contract
 CONNECTOR = "conn_1"
 LIMIT = 100
 STATES = 60
-SPLIT_SECOND = 0.2
-"""What passes between two calls of a test, at most; a slow machine included."""
+CLOCKS = 0.01
+"""Seconds by which PostgreSQL's clock and this process's may run apart during a test."""
 
 
 class World(NamedTuple):
@@ -48,6 +48,15 @@ class World(NamedTuple):
         reservation = await self.pods[pod].reserve_requests(CONNECTOR, count)
         assert reservation is not None
         return reservation
+
+    async def warm(self) -> None:
+        """Open the pods' connections: making them takes longer than any call."""
+        await asyncio.gather(*(self.pods[number % 2].confirm_reservation(CONNECTOR, -1) for number in range(32)))
+
+
+def since(moment: float) -> float:
+    """Seconds that have passed at most, by whichever clock."""
+    return time.monotonic() - moment + CLOCKS
 
 
 @pytest.fixture(params=["postgres", "fake"])
@@ -71,15 +80,17 @@ async def test_without_a_limit_nothing_needs_to_be_reserved(world: World) -> Non
 
 async def test_moments_follow_each_other_for_all_pods(world: World) -> None:
     await world.operator.set_request_limit(CONNECTOR, LIMIT)
+    began = time.monotonic()
     first = await world.reserve(10)
     assert first.count == 10
     assert first.spacing == pytest.approx(1 / LIMIT)
     assert -pace.BURST_SECONDS <= first.start_in <= 0.001
+    asked = time.monotonic()
     second = await world.reserve(10**6, pod=1)
     assert second.count == LIMIT * pace.BATCH_SECONDS
-    assert first.start_in + 0.1 - SPLIT_SECOND <= second.start_in <= first.start_in + 0.1 + 0.001
+    assert first.start_in + 0.1 - since(began) <= second.start_in <= first.start_in + 0.1 + 0.001
     third = await world.reserve(1)
-    assert second.start_in + 0.25 - SPLIT_SECOND <= third.start_in <= second.start_in + 0.25 + 0.001
+    assert second.start_in + 0.25 - since(asked) <= third.start_in <= second.start_in + 0.25 + 0.001
 
 
 async def test_each_connector_has_its_own_line(world: World) -> None:
@@ -96,30 +107,38 @@ async def test_throttling_halves_the_rate_holds_everybody_and_voids_what_is_out(
     await world.operator.set_request_limit(CONNECTOR, LIMIT)
     before = await world.reserve(20)
     assert await world.pods[1].confirm_reservation(CONNECTOR, before.revision)
+    reported = time.monotonic()
     await world.pod.report_throttled(CONNECTOR, 30.0)
     assert not await world.pods[1].confirm_reservation(CONNECTOR, before.revision)
     held = await world.reserve(5, pod=1)
-    assert 30 - SPLIT_SECOND <= held.start_in <= 30
+    assert 30 - since(reported) <= held.start_in <= 30
     assert held.spacing == pytest.approx(2 / LIMIT)
     assert await world.pod.confirm_reservation(CONNECTOR, held.revision)
 
 
 async def test_a_burst_of_refusals_counts_once(world: World) -> None:
     await world.operator.set_request_limit(CONNECTOR, LIMIT)
+    await world.warm()
+    began = time.monotonic()
     await asyncio.gather(*(world.pods[number % 2].report_throttled(CONNECTOR, 20.0) for number in range(30)))
+    # 20 s from a second later on are longer: on a machine that slow the line is drawn anew, once a second and not more.
+    in_their_own_right = int(since(began) / pace.SAME_BURST_SECONDS)
     reservation = await world.reserve()
     assert reservation.spacing == pytest.approx(2 / LIMIT)
-    assert reservation.revision == 1
+    assert 1 <= reservation.revision <= 1 + in_their_own_right
+    reported = time.monotonic()
     await world.pod.report_throttled(CONNECTOR, 100.0)
     longer = await world.reserve()
-    assert 100 - SPLIT_SECOND <= longer.start_in <= 100
+    assert 100 - since(reported) <= longer.start_in <= 100
     assert longer.spacing == pytest.approx(2 / LIMIT), "held for longer, but not slowed down again"
 
 
 async def test_nobody_waits_longer_than_the_cap(world: World) -> None:
     await world.operator.set_request_limit(CONNECTOR, LIMIT)
+    reported = time.monotonic()
     await world.pod.report_throttled(CONNECTOR, 86_400.0)
-    assert 300 - SPLIT_SECOND <= (await world.reserve()).start_in <= 300
+    held = await world.reserve()
+    assert 300 - since(reported) <= held.start_in <= 300
 
 
 async def test_the_limit_is_changed_taken_off_and_set_again(world: World) -> None:
@@ -148,12 +167,15 @@ async def test_a_runs_summary_says_how_fast_its_connector_may_be_asked(world: Wo
     rate = (await observe(world.operator)).request_rate
     assert rate is not None
     assert (rate.limit, rate.present, rate.held_until) == (LIMIT, LIMIT, None)
+    before = datetime.now(UTC)
     await world.pod.report_throttled(CONNECTOR, 30.0)
+    after = datetime.now(UTC)
     held = (await observe(world.operator)).request_rate
     assert held is not None
     assert held.present == pytest.approx(LIMIT / 2)
     assert held.held_until is not None
-    assert abs(held.held_until - datetime.now(UTC) - timedelta(seconds=30)) < timedelta(seconds=SPLIT_SECOND)
+    hold, clocks = timedelta(seconds=30), timedelta(seconds=CLOCKS)
+    assert before + hold - clocks <= held.held_until <= after + hold + clocks
     await world.operator.set_request_limit(CONNECTOR, None)
     assert (await observe(world.operator)).request_rate is None
 
@@ -161,22 +183,29 @@ async def test_a_runs_summary_says_how_fast_its_connector_may_be_asked(world: Wo
 async def test_pods_at_work_never_exceed_the_limit_and_use_it_up(world: World) -> None:
     """Six pods over two ways that ask as fast as they can and send as early as they may, by their own clocks."""
     await world.operator.set_request_limit(CONNECTOR, LIMIT)
+    await world.warm()
     chance, sent = random.Random(7), []
+    on_the_way, late = [0.0], [0.0]
     began = time.monotonic()
 
     async def pod(number: int) -> None:
-        while time.monotonic() < began + 2.0:
+        while (asked := time.monotonic()) < began + 2.0:
             reservation = await world.reserve(chance.randrange(1, 12), pod=number % 2)
             heard = time.monotonic()
+            on_the_way.append(heard - asked)
             for turn in range(reservation.count):
                 moment = heard + reservation.start_in + turn * reservation.spacing
                 await asyncio.sleep(moment - time.monotonic())
+                late.append(time.monotonic() - moment)
                 sent.append(max(moment, heard))
 
     await asyncio.gather(*(pod(number) for number in range(6)))
+    # The answers lay the moments out from when they are heard: later than the line says by no more than their way took.
     for width in (0.1, 0.5, 1.0):
-        assert most_in_a_window(sent, width) <= LIMIT * (width + pace.BURST_SECONDS + SPLIT_SECOND) + 1
-    assert len(sent) >= 0.9 * LIMIT * 2.0
+        most = LIMIT * (width + pace.BURST_SECONDS + max(on_the_way) + CLOCKS) + 1
+        assert most_in_a_window(sent, width) <= most
+    standstill = max(*on_the_way, *late)
+    assert len(sent) >= LIMIT * (0.9 * 2.0 - standstill), "but for the longest time in which the machine let nobody ask"
 
 
 # What is PostgreSQL's alone.

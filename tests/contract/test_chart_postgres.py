@@ -95,11 +95,11 @@ class Server:
 
 
 @pytest.fixture
-def start(home: Path) -> Iterator[Callable[[], Server]]:
+def start(home: Path) -> Iterator[Callable[..., Server]]:
     servers: list[Server] = []
 
-    def start() -> Server:
-        servers.append(Server(home))
+    def start(programs: Path = PROGRAMS) -> Server:
+        servers.append(Server(home, programs))
         return servers[-1]
 
     yield start
@@ -150,14 +150,26 @@ def test_end_does_not_wait_for_clients(start: Callable[[], Server]) -> None:
         connection.execute("SELECT 1")
 
 
-def test_pod_killed_during_the_first_start_begins_afresh(start: Callable[[], Server], home: Path) -> None:
+def build_endless_initdb(home: Path) -> Path:
+    """Programs whose initdb does its work and does not come back: however late it is killed, it is in the middle."""
+    programs = home / "programs"
+    programs.mkdir()
+    (programs / "initdb").write_text(f'#!/bin/sh\n"{PROGRAMS}/initdb" "$@" && exec sleep 600\n')
+    (programs / "initdb").chmod(0o755)
+    return programs
+
+
+def test_pod_killed_during_the_first_start_begins_afresh(start: Callable[..., Server], home: Path) -> None:
     unfinished = home / "data" / "pg.new"
-    server = start()
+    server = start(build_endless_initdb(home))
     deadline = time.monotonic() + SECONDS
-    while not (unfinished / "PG_VERSION").exists() and time.monotonic() < deadline:
+    while not (unfinished / "PG_VERSION").exists():
+        assert time.monotonic() < deadline, server.log()
+        assert server.process.poll() is None, server.log()
         time.sleep(0.001)
     server.kill()
-    assert unfinished.exists(), "killed too late to show anything"
+    assert unfinished.exists()
+    assert not (home / "data" / "pg").exists()
     start().connect().close()
     assert not unfinished.exists()
 

@@ -149,21 +149,27 @@ async def test_workers_keep_the_limit_slow_down_when_refused_and_recover(
             return (await run.rate()).held_until is not None
 
         await eventually(is_held)
-        assert (await run.rate()).present == pytest.approx(LIMIT / 2, rel=0.01)
+        slowed_down = (await run.rate()).present
+        assert slowed_down == pytest.approx(LIMIT / 2, rel=0.01)
         proxy.clear()
         await run.finish()
+        recovered = (await run.rate()).present
 
     await assert_catalogued_once(tables, spec, source.fingerprints)
     sent = [seen.begun for seen in proxy.requests()]
     refused = [seen.begun for seen in proxy.requests() if seen.status == 503]
     for width in (1.0, 3.0):
         assert most_in_a_window(sent, width) <= LIMIT * width + LATE
-    assert count(sent, refused_at - 1.0, refused_at) >= 0.7 * LIMIT, "the limit was used up before"
+    # The best second, before and afterwards: the machine may have stopped all of them in any other.
+    before = [moment for moment in sent if moment < refused_at]
+    assert most_in_a_window(before, 1.0) >= 0.7 * LIMIT, "the limit was used up before"
     assert len(refused) <= LIMIT, "half a second after the first refusal nobody asked any more"
-    assert count(sent, refused[0] + 0.8, refused[0] + 2.9) == 0
+    assert count(sent, refused[0] + 1.5, refused[0] + 2.9) == 0
     again = next(moment for moment in sent if moment > refused[0] + 2.9)
     assert count(sent, again, again + 1.0) <= 0.8 * LIMIT
-    assert count(sent, again, again + 1.0) < count(sent, sent[-1] - 2.0, sent[-1] - 1.0)
+    assert recovered >= slowed_down + 0.1 * LIMIT
+    afterwards = [moment for moment in sent if moment >= again]
+    assert most_in_a_window(afterwards, 1.0) >= slowed_down + 0.1 * LIMIT, "what the line gives again is used"
 
 
 async def test_another_limit_reaches_workers_that_are_at_work(
@@ -181,7 +187,7 @@ async def test_another_limit_reaches_workers_that_are_at_work(
         assert proxy.peak_rate() > 30, "nothing holds them yet"
         limited_at = time.monotonic()
         await catalog.set_request_limit(spec.connector_id, 10)
-        heard_at = limited_at + 1.5
+        heard_at = limited_at + 2.5  # by a heartbeat, of which there is one a second
 
         async def has_gone_on() -> bool:
             return count([seen.begun for seen in proxy.requests()], heard_at, time.monotonic()) > 15
@@ -194,4 +200,4 @@ async def test_another_limit_reaches_workers_that_are_at_work(
     await assert_catalogued_once(tables, spec, source.fingerprints)
     sent = [seen.begun for seen in proxy.requests()]
     assert freed_at - heard_at >= 1.1, "15 requests, at ten a second"
-    assert count(sent, freed_at, freed_at + 3.0) > 60
+    assert count(sent, freed_at, freed_at + 4.0) > 4 * 10 + LATE, "many more than ten a second"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import random
 import signal
@@ -174,14 +175,16 @@ async def test_cancel_keeps_what_was_imported(
     media_server: MediaServer, catalog: PostgresCatalog, tables: Tables
 ) -> None:
     spec = media_server.spec("job_cancel", "small/")
+    reads = itertools.count(1)
 
-    class Slow(Meddling):
+    class Stuck(Meddling):
         async def read_range(self, key: str, start: int, length: int, *, fingerprint: str | None = None) -> bytes:
-            await asyncio.sleep(0.02)
+            if next(reads) > SMALL / 2:
+                await asyncio.Event().wait()  # until the read is given up
             return await self._real.read_range(key, start, length, fingerprint=fingerprint)
 
     working = asyncio.create_task(
-        media_server.work(catalog, spec, open_source=lambda source, pace: Slow(open_local(source, pace), lambda: None))  # type: ignore[arg-type,return-value]  # delegates the rest
+        media_server.work(catalog, spec, open_source=lambda source, pace: Stuck(open_local(source, pace), lambda: None))  # type: ignore[arg-type,return-value]  # delegates the rest
     )
 
     async def has_begun() -> bool:

@@ -16,12 +16,22 @@ pytest_plugins = ["tests.contract.cluster_servers"]
 pytestmark = [pytest.mark.contract, pytest.mark.cluster]
 
 
-class Candidate:
-    """One process that would lead."""
+DURATION = 10
 
-    def __init__(self, api: ApiClient, namespace: str, name: str) -> None:
+
+class Candidate:
+    """One process that would lead. By default it keeps its Lease also while the machine stands still for some seconds."""
+
+    def __init__(
+        self, api: ApiClient, namespace: str, name: str, *, duration: int = DURATION, renew_deadline: float = 7.0
+    ) -> None:
         self.settings = LeaseSettings(
-            name="operator", namespace=namespace, identity=name, duration=4, renew_deadline=3.0, retry_period=1.0
+            name="operator",
+            namespace=namespace,
+            identity=name,
+            duration=duration,
+            renew_deadline=renew_deadline,
+            retry_period=1.0,
         )
         self.api = api
         self.leading = False
@@ -56,6 +66,15 @@ async def candidates(kubernetes_api: ApiClient, namespace: str) -> AsyncIterator
         await candidate.stop()
 
 
+@pytest.fixture
+async def hasty(kubernetes_api: ApiClient, namespace: str) -> AsyncIterator[list[Candidate]]:
+    """Candidates for a Lease that runs out soon: where nobody need keep it."""
+    pair = [Candidate(kubernetes_api, namespace, name, duration=4, renew_deadline=3.0) for name in ("one", "two")]
+    yield pair
+    for candidate in pair:
+        await candidate.stop()
+
+
 def leaders(candidates: list[Candidate]) -> list[str]:
     return [candidate.settings.identity for candidate in candidates if candidate.leading]
 
@@ -63,7 +82,7 @@ def leaders(candidates: list[Candidate]) -> list[str]:
 async def test_one_of_two_leads_and_stays(candidates: list[Candidate]) -> None:
     await until(lambda: bool(leaders(candidates)), "nobody leads")
     first = leaders(candidates)
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + DURATION + 1
     while time.monotonic() < deadline:
         assert leaders(candidates) == first
         await asyncio.sleep(0.1)
@@ -91,20 +110,20 @@ async def test_a_standby_cannot_release_the_lease_of_the_leader(
     assert lease.spec.holder_identity == leaders(candidates)[0]
 
 
-async def test_a_leader_that_died_is_followed_when_its_lease_has_run_out(candidates: list[Candidate]) -> None:
-    await until(lambda: bool(leaders(candidates)), "nobody leads")
-    first = next(candidate for candidate in candidates if candidate.leading)
-    second = next(candidate for candidate in candidates if not candidate.leading)
+async def test_a_leader_that_died_is_followed_when_its_lease_has_run_out(hasty: list[Candidate]) -> None:
+    await until(lambda: bool(leaders(hasty)), "nobody leads")
+    first = next(candidate for candidate in hasty if candidate.leading)
+    second = next(candidate for candidate in hasty if not candidate.leading)
     await first.stop()
     await until(lambda: second.leading, "the standby did not take over")
 
 
 async def test_a_lease_taken_by_somebody_else_ends_the_leaders_work(
-    candidates: list[Candidate], kubernetes_api: ApiClient, namespace: str
+    hasty: list[Candidate], kubernetes_api: ApiClient, namespace: str
 ) -> None:
-    await until(lambda: bool(leaders(candidates)), "nobody leads")
-    first = next(candidate for candidate in candidates if candidate.leading)
-    await next(candidate for candidate in candidates if not candidate.leading).stop()
+    await until(lambda: bool(leaders(hasty)), "nobody leads")
+    first = next(candidate for candidate in hasty if candidate.leading)
+    await next(candidate for candidate in hasty if not candidate.leading).stop()
     api = CoordinationV1Api(kubernetes_api)
     thief = {"spec": {"holderIdentity": "thief", "leaseDurationSeconds": 60}}
     await api.patch_namespaced_lease("operator", namespace, thief, _content_type="application/merge-patch+json")

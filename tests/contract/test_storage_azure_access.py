@@ -114,7 +114,8 @@ def wrong_key(_: AzureContainer) -> AzureCredentials:
 def damaged_sas(place: AzureContainer) -> AzureCredentials:
     token = place.container_sas("racwdl").sas_token
     begin = token.index("sig=") + 4
-    return AzureSasToken(f"{token[:begin]}{token[begin : begin + 4][::-1]}{token[begin + 4 :]}")
+    other = "B" if token[begin] == "A" else "A"
+    return AzureSasToken(f"{token[:begin]}{other}{token[begin + 1 :]}")
 
 
 def expired_sas(place: AzureContainer) -> AzureCredentials:

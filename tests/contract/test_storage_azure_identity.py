@@ -7,7 +7,7 @@ import json
 import ssl
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -17,23 +17,26 @@ import pytest
 
 from tests.contract.storage_azure import AzureContainer, AzureServer, opened_as, opened_with, running_azurite, tokens_of
 from tests.contract.storage_servers import fetch_url
-from tests.contract.storage_suite import MIB, block, blocks, objects_of
+from tests.contract.storage_suite import MIB, block, blocks, objects_of, stream
 from tests.support.azure_identity import ask_environment
 from tests.support.local_storage import LOCAL
 from tests.support.stub_server import StubServer, answer
 from tools.testservers.entra import Application
+from tools.testservers.faultproxy import FaultProxy, refusing_azure
 from videovector_operator.core.sources import AzureClientSecret
 from videovector_operator.errors import (
+    AccessDenied,
     Invalid,
     InvalidCredentials,
     Unavailable,
 )
 from videovector_operator.storage.azure import AzureStorage
-from videovector_operator.storage.port import Verdict
+from videovector_operator.storage.port import Action, Storage, Verdict
 
 pytestmark = pytest.mark.contract
 
-ALLOWED = Verdict.ALLOWED
+ALLOWED, DENIED, UNKNOWN = Verdict.ALLOWED, Verdict.DENIED, Verdict.UNKNOWN
+MISMATCH = "AuthorizationPermissionMismatch"
 
 
 @pytest.fixture
@@ -86,6 +89,62 @@ async def test_urls_are_made_with_a_lent_key(office: AzureContainer, application
             fetch_url(url.replace("sp=r", "sp=rw"), trust)
 
 
+@pytest.fixture(scope="module")
+def proxy(cloud: AzureServer) -> Iterator[FaultProxy]:
+    """Azurite believes every token: what a token may not do, only the proxy can say."""
+    authority = cloud.azurite.authority
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(*authority.issue("proxy"))
+    trust = ssl.create_default_context(cafile=str(authority.certificate))
+    with FaultProxy(cloud.endpoint, tls=tls, trust=trust) as running:
+        yield running
+
+
+ROLES: dict[Action, tuple[str, str, tuple[Verdict, ...]]] = {
+    Action.LIST: ("GET", "comp=list", (DENIED, UNKNOWN, ALLOWED, ALLOWED)),
+    Action.READ: ("GET|HEAD", r"/[^/?]+/a\.mp4", (ALLOWED, DENIED, ALLOWED, ALLOWED)),
+    Action.WRITE: ("PUT", "", (ALLOWED, ALLOWED, DENIED, UNKNOWN)),
+    Action.DELETE: ("DELETE", "", (ALLOWED, ALLOWED, ALLOWED, DENIED)),
+}
+
+
+@pytest.mark.parametrize("action", ROLES)
+async def test_what_a_role_does_not_allow_is_told_apart(
+    office: AzureContainer, application: Application, proxy: FaultProxy, action: Action
+) -> None:
+    methods, target, expected = ROLES[action]
+    proxy.clear()
+    proxy.inject(refusing_azure(403, MISMATCH), methods=methods, target=target, times=None)
+    async with opened_with(office, tokens_of(office, application), endpoint=proxy.endpoint) as storage:
+        report = await storage.test_access(write_prefix="exports/")
+        assert tuple(each.verdict for each in report.permissions) == expected
+        [denied] = [each for each in report.permissions if each.verdict is DENIED]
+        assert (denied.action, denied.code) == (action, MISMATCH)
+        for words in ("assign the role Storage Blob Data", office.name, proxy.endpoint):
+            assert words in denied.message
+        for call in calls_that_need(action, storage):
+            proxy.forget()
+            with pytest.raises(AccessDenied) as refused:
+                await call
+            assert refused.value.code == MISMATCH
+            assert len(proxy.requests()) == 1, "a fresh token would be refused like the old one"
+            assert "eyJ" not in refused.value.message
+    left = [key for key in office.keys() if key != "a.mp4"]  # noqa: SIM118 - a method
+    assert bool(left) is (action is Action.DELETE)
+
+
+def calls_that_need(action: Action, storage: Storage) -> list[Awaitable[object]]:
+    match action:
+        case Action.LIST:
+            return [objects_of(storage)]
+        case Action.READ:
+            return [storage.stat("a.mp4"), storage.read_range("a.mp4", 0, 1), storage.copy("a.mp4", "b.mp4")]
+        case Action.WRITE:
+            return [storage.write("b.mp4", stream(b"x")), storage.write("b.mp4", stream(b"x"), if_absent=True)]
+        case Action.DELETE:
+            return [storage.delete("a.mp4")]
+
+
 APPLICATIONS: dict[str, tuple[Callable[[Application], Application], str, str]] = {
     "a wrong secret": (lambda who: replace(who, client_secret="other~secret"), "AADSTS7000215", "clientSecret"),
     "an unknown application": (lambda who: replace(who, client_id=str(uuid.uuid4())), "AADSTS700016", "clientId"),
@@ -122,7 +181,8 @@ async def test_an_expired_secret_and_its_repair(office: AzureContainer, applicat
 
 
 async def test_a_token_that_ends_in_the_middle_is_renewed(office: AzureContainer, application: Application) -> None:
-    office.server.azurite.entra.register(application, token_seconds=2)
+    # Whole seconds, rounded down. The first must last until it is used, the next ones until all have read.
+    office.server.azurite.entra.register(application, token_seconds=6)
     tokens = tokens_of(office, application)
     async with opened_with(office, tokens) as storage:
         assert await storage.read_range("a.mp4", 0, 1) == b"0"

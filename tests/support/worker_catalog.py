@@ -66,6 +66,12 @@ class MemoryWorkerCatalog(WorkerCatalog):
     def request_cancel(self) -> None:
         self.control = replace(self.control, cancel_requested=True)
 
+    def expire_leases(self) -> None:
+        """All that is held is anybody's."""
+        self.scanner = (self.scanner[0], 0.0)
+        for row in self.rows.values():
+            row.until = 0.0
+
     def outcome(self, path: str) -> tuple[str, str]:
         """(state, reason) of one file."""
         return self.rows[path].state.value, self.rows[path].reason

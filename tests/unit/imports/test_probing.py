@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 
 import pytest
 
@@ -20,8 +19,6 @@ def probe(content: PartialObject, key: str, *, timeout_seconds: float) -> Probe:
         raise RuntimeError("a fault of ours, with details that are nobody's business")
     if key == "missing":
         raise MissingBytes(5, 10)
-    if key == "stuck":
-        time.sleep(timeout_seconds * 4)
     return Probe(MediaKind.IMAGE, "image/png", key)
 
 
@@ -49,11 +46,21 @@ async def test_one_files_fault_is_not_anothers() -> None:
 
 
 async def test_a_stuck_probe_fails_its_file_only() -> None:
-    probes = ProbeThreads(1, 0.2, probe=probe)
+    released = threading.Event()
+
+    def hang(content: PartialObject, key: str, *, timeout_seconds: float) -> Probe:
+        if key == "stuck":
+            released.wait(60)
+        return probe(content, key, timeout_seconds=timeout_seconds)
+
+    probes = ProbeThreads(1, 1.0, probe=hang)
     keys = ("good", "stuck", "fine")
-    good, stuck, fine = await asyncio.gather(
-        *(probes.probe(PartialObject(1), key) for key in keys), return_exceptions=True
-    )
+    try:
+        good, stuck, fine = await asyncio.gather(
+            *(probes.probe(PartialObject(1), key) for key in keys), return_exceptions=True
+        )
+    finally:
+        released.set()
     assert isinstance(good, Probe)
     assert isinstance(fine, Probe)
     with pytest.raises(MediaError, match="could not be read within"):

@@ -121,7 +121,12 @@ async def test_a_pod_that_starts_in_the_middle_of_a_rotation_waits_for_it(world:
     keys = world.fill(12)
     refuse_reads(world, lambda key, _: len(world.opened) == 1 and key in keys[6:])
     first = asyncio.create_task(world.run())
-    await eventually(lambda: sum(row.state == FileState.IMPORTED for row in world.catalog.rows.values()) >= 4)
+    await eventually(
+        lambda: (
+            world.catalog.control.scan_done
+            and sum(row.state == FileState.IMPORTED for row in world.catalog.rows.values()) >= 4
+        )
+    )
     world.stop.set()
     await first
     assert world.catalog.ending is None

@@ -241,7 +241,7 @@ async def test_stop_stores_what_is_done_and_gives_back_the_rest() -> None:
     world.fill(50)
     gate = Gate(world, 10)
     working = asyncio.create_task(world.run(register_interval=60.0, register_batch=1000))
-    await eventually(lambda: gate.left == 0 and gate.waiting == QUICK.in_flight)
+    await eventually(lambda: gate.left == 0 and gate.waiting == QUICK.in_flight and world.catalog.control.scan_done)
     world.stop.set()
     assert await working is ExitCode.INTERRUPTED
     states = [row.state for row in world.catalog.rows.values()]
@@ -289,7 +289,7 @@ async def test_a_worker_that_vanished_is_inherited_after_its_lease() -> None:
     world = World()
     keys = world.fill(20)
     gate = Gate(world, 5)
-    first = asyncio.create_task(world.run("w1"))
+    first = asyncio.create_task(world.run("w1", lease=0.5))
     await eventually(lambda: world.catalog.control.counters.imported == 5)
     # As kill -9 does: nothing is stored or given back any more.
     world.catalog.outages = 10**9
@@ -319,8 +319,9 @@ async def test_a_file_that_kills_its_workers_takes_no_other_with_it() -> None:
     world.bucket.read_range = read  # type: ignore[method-assign]  # the file that kills
     for attempt in range(MAX_ATTEMPTS + 1):
         world.catalog.outages = 0
+        world.catalog.expire_leases()
         with contextlib.suppress(BaseExceptionGroup):
-            assert await world.run(f"w{attempt}", lease=0.05, heartbeat=0.01) is ExitCode.OK
+            assert await world.run(f"w{attempt}") is ExitCode.OK
             break
     assert world.catalog.outcome(deadly) == ("failed", "WorkerCrashed")
     assert {world.catalog.outcome(key) for key in keys if key != deadly} == {("imported", "")}

@@ -180,8 +180,10 @@ async def test_a_connection_that_ends_under_the_request_is_replaced_once() -> No
 async def test_silence_ends_an_exchange_but_slow_bytes_do_not() -> None:
     with pytest.raises(TimeoutError):
         await exchange(PieceServer([OK[:20]]), silence=0.1)
-    drip = PieceServer([OK[at : at + 10] for at in range(0, len(OK), 10)], pause=0.1)
-    [first, second] = await exchange(drip, times=2, silence=0.4)
+    pieces = [OK[at : at + 3] for at in range(0, len(OK), 3)]
+    drip, silence = PieceServer(pieces, [OK], pause=0.1), 1.5
+    assert (len(pieces) - 1) * 0.1 > silence, "the whole must last longer than any silence may"
+    [first, second] = await exchange(drip, times=2, silence=silence)
     assert (first.body, second.body, drip.connections) == (b"hello", b"hello", 1)
 
 

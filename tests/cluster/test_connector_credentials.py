@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from tests.cluster.conftest import StartOperator
 from tests.support.clouds import CA_BUNDLE, Cloud
+from tests.support.leak_search import Needles, search_texts
 from tests.support.operator_process import OperatorProcess
 from tests.support.running_clouds import RunningClouds, running_clouds
 from tests.support.world import Json, StateRecorder, World, condition, is_ready, is_stalled
@@ -62,23 +64,32 @@ def test_every_wrong_secret_is_told_and_cured_within_seconds(
     name: str, world: World, operator: OperatorProcess, clouds: RunningClouds
 ) -> None:
     cloud = clouds.by_name[name]
-    right = cloud.secret()
+    right, wrongs = cloud.secret(), cloud.wrong_secrets()
     trust(world, cloud)
     world.create_secret("creds", **right)
     with StateRecorder(world) as recorder:
         world.create("Connector", name, {**cloud.place(BUCKET), "credentialsSecretRef": {"name": "creds"}})
         world.wait("Connector", name, is_ready)
-        for wrong in cloud.wrong_secrets():
+        for wrong in wrongs:
             replace_secret(world, "creds", wrong.data)
             stalled = condition(world.wait("Connector", name, is_stalled, SECONDS), "Stalled")
             assert stalled["reason"] == wrong.reason, wrong.case
             replace_secret(world, "creds", right)
             world.wait("Connector", name, is_ready, SECONDS)
     assert recorder.violations() == []
-    seen = str(recorder.states) + str(world.list("Event")) + operator.log.read_text(encoding="utf-8")
-    for values in (right, *(each.data for each in cloud.wrong_secrets())):
-        for value in values.values():
-            assert len(value) < 8 or value not in seen
+    needles = Needles()
+    for values in (right, *(wrong.data for wrong in wrongs)):
+        for key, value in values.items():
+            needles.add(key, value)
+    states = json.dumps(recorder.states)
+    places = {
+        "a state": states,
+        "an Event": json.dumps(world.list("Event")),
+        "the log": operator.log.read_text("utf-8"),
+    }
+    assert search_texts(needles, places.items()) == []
+    # The search that finds nothing there finds the Secret itself.
+    assert search_texts(needles, [("the Secret", json.dumps(world.get("Secret", "creds")))])
 
 
 def test_a_missing_or_broken_ca_bundle_is_told_and_cured(

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.clouds import CA_BUNDLE, Cloud, WrongSecret
 from tests.support.installed_system import ImportSite, InstalledSystem, counts, reason_of
-from tests.support.world import StateRecorder, condition, is_ready, is_stalled
+from tests.support.world import condition, is_ready, is_stalled
 from tools.sample_media import QUICKSTART, generate
 
 BUCKET = "e2e-clouds"
@@ -30,9 +30,8 @@ def site(system: InstalledSystem, tmp_path_factory: pytest.TempPathFactory) -> I
             metadata = {"name": CA_BUNDLE, "namespace": site.world.namespace}
             data = {"ca.crt": cloud.ca_bundle}
             system.kube.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data})
-    with StateRecorder(site.world) as recorder:
-        yield site
-    assert recorder.violations() == []
+    yield site
+    assert site.recorder.violations() == []
 
 
 def ready_connector(site: ImportSite, cloud: Cloud, name: str) -> None:
@@ -93,10 +92,11 @@ def test_a_wrong_secret_is_named_and_its_repair_is_seen(site: ImportSite, name: 
     site.world.create_secret(connector, **wrong.data)
     site.world.create("Connector", connector, {**cloud.place(BUCKET), "credentialsSecretRef": {"name": connector}})
     refused(site, connector, wrong)
-    replace_secret(site, connector, cloud.secret(), wrong.data)
+    right = site.system.remember(cloud.secret())
+    replace_secret(site, connector, right, wrong.data)
     site.world.wait("Connector", connector, is_ready, SECONDS)
     # A good one that is replaced by a bad one is noticed as soon.
-    replace_secret(site, connector, wrong.data, cloud.secret())
+    replace_secret(site, connector, wrong.data, right)
     refused(site, connector, wrong)
     site.world.api.request("DELETE", site.world.path("Connector", connector))
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.support.installed_system import ImportSite, InstalledSystem, counts, reason_of
-from tests.support.world import StateRecorder, is_ready
+from tests.support.world import is_ready
 from tools.demo import quickstart
 from tools.sample_media import QUICKSTART, generate
 
@@ -21,13 +21,12 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Imported:
-    """The quickstart after its import, with every state that it passed through."""
+    """The quickstart after its import."""
 
     site: ImportSite
     name: str
     folder: Path
     job: Json
-    recorder: StateRecorder
 
     @property
     def run_id(self) -> str:
@@ -42,14 +41,13 @@ def done(system: InstalledSystem, tmp_path_factory: pytest.TempPathFactory) -> I
     site = system.site("quickstart")
     manifests = quickstart.load_manifests()
     adapted = quickstart.adapt(manifests, system.storage, namespace=site.world.namespace, bucket=BUCKET)
-    with StateRecorder(site.world) as recorder:
-        [(_, name)] = quickstart.start(system.kube, adapted)
-        job = site.wait_ready(name)
-        namespace = site.world.namespace
-        system.kube.run("wait", "--for=condition=Ready", f"importjob/{name}", "-n", namespace, "--timeout=10s")
-        index = job["spec"]["indexRef"]["name"]
-        site.world.wait("Index", index, lambda found: (found["status"].get("lastImport") or {}).get("name") == name)
-    return Imported(site, name, folder, job, recorder)
+    [(_, name)] = quickstart.start(system.kube, adapted)
+    job = site.wait_ready(name)
+    namespace = site.world.namespace
+    system.kube.run("wait", "--for=condition=Ready", f"importjob/{name}", "-n", namespace, "--timeout=10s")
+    index = job["spec"]["indexRef"]["name"]
+    site.world.wait("Index", index, lambda found: (found["status"].get("lastImport") or {}).get("name") == name)
+    return Imported(site, name, folder, job)
 
 
 def expected(outcome: str) -> set[tuple[str, str]]:
@@ -180,8 +178,8 @@ def assert_restricted(spec: Json) -> None:
 
 
 def test_every_state_on_the_way_obeys_the_rules(done: Imported) -> None:
-    kinds = {state["kind"] for state in done.recorder.states}
-    assert kinds == {"Connector", "Index", "ImportJob"}
-    assert done.recorder.violations() == []
-    phases = [state["status"].get("phase") for state in done.recorder.states if state["kind"] == "ImportJob"]
+    states = done.site.recorder.states
+    assert {state["kind"] for state in states} == {"Connector", "Index", "ImportJob"}
+    assert done.site.recorder.violations() == []
+    phases = [state["status"].get("phase") for state in states if state["kind"] == "ImportJob"]
     assert phases[-1] == "Completed"

@@ -19,7 +19,7 @@ from tests.support.leak_search import LogFollower, Needles
 from tests.support.operator_process import free_port
 from tests.support.running_clouds import running_clouds
 from tests.support.slow_proxy import SlowProxy
-from tests.support.world import World, condition, is_ready, is_stalled
+from tests.support.world import StateRecorder, World, condition, is_ready, is_stalled
 from tools.demo import release
 from tools.demo.image import ensure_on_node
 from tools.demo.programs import Kube
@@ -51,7 +51,10 @@ class InstalledSystem:
     clouds: Mapping[str, Cloud]
     logs: LogFollower
     needles: Needles
-    remembered: set[str] = field(default_factory=set)
+    running: ExitStack
+    """Ends with the system."""
+    recorders: dict[str, StateRecorder] = field(default_factory=dict)
+    """Every state of every namespace that was visited, by the module's word; see `site`."""
     clients: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -78,8 +81,7 @@ class InstalledSystem:
         """Note a Secret's values, none of which may ever be seen outside of Secrets; answers it."""
         for name, value in secret.items():
             if name not in PUBLIC_KEYS:
-                self.remembered.add(name)
-                self.needles.add(name, _private_part(name, value))
+                self.needles.add(name, value)
         return dict(secret)
 
     def query(self, statement: str, *arguments: object) -> list[tuple[Any, ...]]:
@@ -100,16 +102,20 @@ class InstalledSystem:
         )
 
     def site(self, module: str) -> ImportSite:
-        """One of the watched namespaces."""
-        return ImportSite(self, World(self.cluster, self.namespaces[module]))
+        """One of the watched namespaces; from now on every state in it is recorded, and searched when all tests are done."""
+        world = World(self.cluster, self.namespaces[module])
+        if module not in self.recorders:
+            self.recorders[module] = self.running.enter_context(StateRecorder(world))
+        return ImportSite(self, world, self.recorders[module])
 
 
 class ImportSite:
     """A watched namespace with a Connector; starts imports in it and looks at them."""
 
-    def __init__(self, system: InstalledSystem, world: World) -> None:
+    def __init__(self, system: InstalledSystem, world: World, recorder: StateRecorder) -> None:
         self.system = system
         self.world = world
+        self.recorder = recorder
 
     def create_connector(self, name: str, bucket: str = BUCKET, *, slow: bool = False) -> None:
         """Create a Connector with its Secret; a slow one goes through the proxy."""
@@ -164,16 +170,6 @@ class ImportSite:
         return list(owned)
 
 
-def _private_part(name: str, value: str) -> str:
-    """Of a Google key file only the key itself is a secret: its e-mail address and links are not."""
-    if name != "credentials.json":
-        return value
-    try:
-        return str(json.loads(value)["private_key"])
-    except (ValueError, KeyError):
-        return value
-
-
 def imported(job: Json) -> int:
     """Files that the status counts as imported."""
     count: int = ((job.get("status") or {}).get("progress") or {}).get("imported", 0)
@@ -218,7 +214,7 @@ def installed(cluster: DevCluster, modules: Sequence[str]) -> Iterator[Installed
     needles = Needles()
     with ExitStack() as running:
         postgres = running.enter_context(PostgresServer(f"{session}-postgres"))
-        gateway = running.enter_context(VersityGateway(f"{session}-s3"))
+        gateway = running.enter_context(VersityGateway(f"{session}-s3", secret_key=secrets.token_hex(20)))
         proxy = running.enter_context(SlowProxy(gateway))
         clouds = running.enter_context(running_clouds(gateway))
         logs = running.enter_context(LogFollower(cluster.control.layout.root / "pod-logs", needles))
@@ -234,8 +230,11 @@ def installed(cluster: DevCluster, modules: Sequence[str]) -> Iterator[Installed
         dsn = postgres.create_database(session.replace("-", "_"))
         wanted = release.Release(session, system_namespace, image, tuple(names.values()), dsn, values)
         release.install(kube, wanted)
+        servers = (postgres, gateway, proxy, clouds.by_name)
+        system = InstalledSystem(cluster, kube, wanted, names, *servers, logs, needles, running)
+        system.remember({"secretAccessKey": gateway.secret_key})
         try:
-            yield InstalledSystem(cluster, kube, wanted, names, postgres, gateway, proxy, clouds.by_name, logs, needles)
+            yield system
         finally:
             remove(kube, wanted)
 

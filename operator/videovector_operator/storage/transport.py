@@ -177,6 +177,12 @@ def _judge(place: Place, error: Exception) -> tuple[type[StorageError], str]:
             verdict = Unavailable, f"{_plain_reason(error.os_error)}. {_REACH}"
         case NotConnectedError():
             verdict = Unavailable, f"{_plain_reason(error)}. {_REACH}"
+        case aiohttp.InvalidURL():
+            # Of numbers aiohttp takes dotted ones alone; it has asked nobody.
+            verdict = (
+                Invalid,
+                "nobody was asked. Write the endpoint's host as a name or as an IP address in its usual form",
+            )
         case aiohttp.ClientResponseError() | ValueError():
             verdict = Invalid, f"the answer is not {place.server}. Check the endpoint's scheme, host and port"
         case _:

@@ -135,3 +135,12 @@ async def test_tries_are_counted_with_renewals() -> None:
 async def test_what_a_server_says_is_quoted_without_secrets() -> None:
     async with exchanging(answer(200)) as (http, *_):
         assert http.quote(f"a\n{SECRET} b", longest=7) == "a *** b"
+
+
+async def test_a_host_that_the_client_does_not_take_is_told() -> None:
+    endpoint = "http://2130706433:9000"
+    place = Place("bucket 'media'", endpoint, endpoint, "2130706433")
+    http = Exchange(place, Plain(), Limits(attempts=4), LOCAL, jitter=lambda: 0.0, sleep=Slept())
+    with pytest.raises(Invalid, match=r"nobody was asked\. Write the endpoint's host as a name or as an IP address"):
+        await http.send(READ, lambda reply: reply)
+    await http.close()

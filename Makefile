@@ -41,7 +41,12 @@ test: check-static $(STAMP) ## Every test: unit, contract, cluster, container en
 			$(addprefix --ignore=,$(ON_A_CLUSTER)) $(ARGS) || status=1; \
 		echo "waiting for what the cluster runs (.cache/cluster-image.log)"; \
 		wait $$builds || { cat .cache/cluster-image.log; exit 1; }; \
-		$(PYTEST) $(ON_A_CLUSTER) tests/cluster tests/e2e $(ARGS) || status=1; \
+		$(PYTEST) $(ON_A_CLUSTER) tests/cluster $(ARGS) > .cache/cluster-tests.log 2>&1 & api=$$!; \
+		trap "kill $$api 2> /dev/null || true" EXIT; \
+		$(PYTEST) tests/e2e $(ARGS) || status=1; \
+		echo "waiting for the tests on an API server (.cache/cluster-tests.log)"; \
+		wait $$api || status=1; \
+		cat .cache/cluster-tests.log; \
 		exit $$status
 
 .PHONY: check

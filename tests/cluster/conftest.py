@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.crds import ensure_crds
+from tests.support.nursery import shared_nursery
 from tests.support.operator_process import OperatorProcess
 from tests.support.world import World
 from tools.devcluster.fixtures import DevCluster
@@ -95,6 +96,7 @@ def start_operator(api_cluster: DevCluster, world: World, dsn: str, tmp_path: Pa
             tmp_path / f"operator-{len(started)}.log",
             namespaces=world.namespace,
             env=env,
+            nursery=shared_nursery(),
         )
         started.append(process)
         return process.start()

@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.imports import assert_imported_once, fill_folder, run_spec
 from tests.support.local_kubelet import LocalKubelet
+from tests.support.nursery import shared_nursery
 from tests.support.operator_process import OperatorProcess
 from tests.support.world import StateRecorder, World, is_ready
 from tests.support.write_proxy import When, WriteProxy
@@ -34,6 +35,7 @@ class Incarnations:
             self._scratch / f"operator-{self.count}.log",
             namespaces=self._world.namespace,
             env={"VIDEOVECTOR_LEASE_NAME": f"operator-{self.count}"},
+            nursery=shared_nursery(),
         ).start()
         return self.current
 

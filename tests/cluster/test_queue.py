@@ -19,7 +19,7 @@ from tests.support.audio import make_wav
 from tests.support.job_watcher import JobWatcher
 from tests.support.kstatus import compute_kstatus
 from tests.support.local_kubelet import LocalKubelet
-from tests.support.nursery import Nursery
+from tests.support.nursery import shared_nursery
 from tests.support.operator_process import OperatorProcess
 from tests.support.world import StateRecorder, World, condition, is_ready, is_stalled
 
@@ -138,6 +138,7 @@ class Lives:
             self._scratch / f"operator-{self.count}.log",
             namespaces=self._world.namespace,
             env={"VIDEOVECTOR_LEASE_NAME": f"operator-{self.count}"},
+            nursery=shared_nursery(),
         ).start()
 
     def wait_until_it_leads(self) -> None:
@@ -168,8 +169,7 @@ def test_fifty_imports_three_at_a_time_while_the_operator_is_killed_ten_times(
     assert [name for group in "edcba" for name in order if name[0] == group] == order
     with (
         JobWatcher(limited) as jobs,
-        Nursery() as nursery,
-        LocalKubelet(limited, nursery) as kubelet,
+        LocalKubelet(limited) as kubelet,
         StateRecorder(limited) as recorder,
     ):
         try:
@@ -201,7 +201,7 @@ def test_a_standby_that_takes_over_the_lease_admits_no_more_than_allowed(
     lease = {"VIDEOVECTOR_LEASE_DURATION_SECONDS": "15"}
     names = _fill(s3, limited.namespace, 12)
     operators = [start_operator(**lease).wait_ready() for _ in range(2)]
-    with JobWatcher(limited) as jobs, Nursery() as nursery, LocalKubelet(limited, nursery):
+    with JobWatcher(limited) as jobs, LocalKubelet(limited):
         _apply_before_any_begins(limited, names)
         _wait("nothing completes", lambda: "Completed" in _phases(limited))
         leader = next(operator for operator in operators if operator.metric("videovector_leader ") == 1)

@@ -23,7 +23,7 @@ PARALLELISM = (1, 1, 1, 2, 3)
 PREFIX = "mixed/"
 EXPECTED = {"totalFiles": GOOD + BROKEN + TEXTS, "imported": GOOD, "failed": BROKEN, "skipped": TEXTS}
 # Most of it is the start of a hundred pods, and the Job controller waits ten seconds before it replaces a failed one.
-SECONDS = 540.0
+SECONDS = 900.0
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,7 @@ def strike(victim: Victim, pids: list[int], chance: random.Random) -> None:
         victim.hits += 1
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(960)
 def test_killed_workers_lose_nothing_and_double_nothing(site: ImportSite) -> None:
     seed = int(os.environ.get(SEED_VARIABLE) or random.SystemRandom().randrange(2**32))
     print(f"{SEED_VARIABLE}={seed}")

@@ -90,7 +90,7 @@ class People:
         name = f"{user.name}-cli-{self._namespace}"
         self._cluster.run_kubectl("-n", namespace, "create", "rolebinding", name, f"--role={release}-cli", account)
         kind = "ServiceAccount" if user.identity is None else "User"
-        self._wait_granted({"kind": kind, "name": user.name}, "create", "pods/portforward", namespace)
+        self._wait_granted({"kind": kind, "name": user.name}, "create", "pods", namespace, "portforward")
 
     def _grant(self, roles: Sequence[str], subject: Json) -> None:
         for role in roles:
@@ -118,7 +118,7 @@ class People:
                 subject, "get" if role == "view" else "patch", "connectors.videovector.io", self._namespace
             )
 
-    def _wait_granted(self, subject: Json, verb: str, resource: str, namespace: str) -> None:
+    def _wait_granted(self, subject: Json, verb: str, resource: str, namespace: str, subresource: str = "") -> None:
         """The API server's authoriser learns of a new role a moment later."""
         match subject["kind"]:
             case "ServiceAccount":
@@ -127,7 +127,7 @@ class People:
                 who = ["--as=anybody", f"--as-group={subject['name']}"]
             case _:
                 who = [f"--as={subject['name']}"]
-        question = ("auth", "can-i", verb, resource, "-n", namespace, *who)
+        question = ("auth", "can-i", verb, resource, f"--subresource={subresource}", "-n", namespace, *who)
         deadline = time.monotonic() + 10
         while True:
             try:

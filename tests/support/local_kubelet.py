@@ -7,16 +7,12 @@ Running, Succeeded or Failed. Killing a process here is killing a pod.
 from __future__ import annotations
 
 import base64
-import os
-import subprocess
-import sys
 import tempfile
 import threading
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
-from tests.support.nursery import Nursery
-from tests.support.operator_process import ROOT
+from tests.support.nursery import Fork, shared_nursery
 from tests.support.world import World
 
 Json = dict[str, Any]
@@ -24,31 +20,15 @@ _LOOK_SECONDS = 0.15
 _NOT_OVER = "?fieldSelector=status.phase!=Succeeded,status.phase!=Failed"
 
 
-class Process(Protocol):
-    """What a kubelet needs to know of a process; `subprocess.Popen` is one."""
-
-    @property
-    def returncode(self) -> int | Any: ...
-
-    def poll(self) -> int | None: ...
-
-    def terminate(self) -> None: ...
-
-    def kill(self) -> None: ...
-
-    def wait(self, timeout: float | None = None) -> Any: ...
-
-
 class LocalKubelet:
-    """A kubelet for one namespace. With a ``nursery`` many pods cost little."""
+    """A kubelet for one namespace."""
 
-    def __init__(self, world: World, nursery: Nursery | None = None) -> None:
+    def __init__(self, world: World) -> None:
         self._world = world
-        self._nursery = nursery
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._scratch = tempfile.TemporaryDirectory()
-        self._processes: dict[str, Process] = {}
+        self._processes: dict[str, Fork] = {}
         self._reported: set[str] = set()
         self.started = 0
         self.errors: list[str] = []
@@ -66,7 +46,7 @@ class LocalKubelet:
                 process.wait(10)
         self._scratch.cleanup()
 
-    def running(self) -> list[Process]:
+    def running(self) -> list[Fork]:
         """Processes of pods that have not ended."""
         return [process for process in list(self._processes.values()) if process.poll() is None]
 
@@ -85,8 +65,8 @@ class LocalKubelet:
             process = self._processes.get(uid)
             if process is None and not pod["metadata"].get("deletionTimestamp"):
                 self._start(uid, pod)
-            elif process is not None and process.poll() is not None and uid not in self._reported:
-                self._report_end(uid, pod, process.returncode)
+            elif process is not None and (code := process.poll()) is not None and uid not in self._reported:
+                self._report_end(uid, pod, code)
         for uid, process in self._processes.items():
             gone = uid not in pods or pods[uid]["metadata"].get("deletionTimestamp")
             if gone and process.poll() is None:
@@ -105,20 +85,9 @@ class LocalKubelet:
         self.started += 1
         self._report(pod, "Running", {"running": {}}, ready=True)
 
-    def _spawn(self, uid: str, arguments: list[str], env: dict[str, str]) -> Process:
+    def _spawn(self, uid: str, arguments: list[str], env: dict[str, str]) -> Fork:
         log = Path(self._scratch.name) / f"{uid}.log"
-        if self._nursery is not None:
-            return self._nursery.start(uid, arguments, env, log)
-        base = {
-            name: value for name, value in os.environ.items() if not name.startswith(("VIDEOVECTOR_", "PYTHONDONT"))
-        }
-        with log.open("wb") as out:
-            return subprocess.Popen(
-                [sys.executable, "-m", "videovector_operator", *arguments],
-                env={**base, **env, "PYTHONPATH": str(ROOT / "operator"), "AWS_EC2_METADATA_DISABLED": "true"},
-                stdout=out,
-                stderr=subprocess.STDOUT,
-            )
+        return shared_nursery().start(uid, arguments, env, log)
 
     def _value(self, entry: Json, pod: Json) -> str | None:
         source = entry.get("valueFrom") or {}

@@ -1,13 +1,17 @@
-"""Workers as forks of one process that has loaded their modules already: fifty of them cost what a few would otherwise.
+"""Workers and operators as forks of one process that has loaded their modules already: fifty of them cost what a few would otherwise.
 
-`Nursery` starts that process and asks it for workers; run as a program this file is the process itself.
+`Nursery` starts that process and asks it for others; run as a program this file is the process itself. A fork is a process
+like any: it has a pid, an environment and a log of its own, and can be killed.
 """
 
 from __future__ import annotations
 
+import atexit
+import functools
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
 import threading
@@ -20,7 +24,7 @@ _LOOK_SECONDS = 0.05
 
 
 class Fork:
-    """One worker, as `subprocess.Popen` shows a process."""
+    """One process, as `subprocess.Popen` shows it."""
 
     def __init__(self, nursery: Nursery, pid: int) -> None:
         self._nursery = nursery
@@ -34,23 +38,25 @@ class Fork:
         """The exit code; None while it runs."""
         return self.returncode
 
-    def _signal(self, number: int) -> None:
+    def send_signal(self, number: int) -> None:
+        """Send a signal, if it runs."""
         if self.poll() is None:
             os.kill(self.pid, number)
 
     def terminate(self) -> None:
         """SIGTERM."""
-        self._signal(15)
+        self.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
         """SIGKILL."""
-        self._signal(9)
+        self.send_signal(signal.SIGKILL)
 
-    def wait(self, timeout: float | None = None) -> int | None:
-        """Wait for the end."""
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for the end; raises subprocess.TimeoutExpired."""
         with self._nursery.changed:
-            self._nursery.changed.wait_for(lambda: self.pid in self._nursery.codes, timeout)
-        return self.returncode
+            if not self._nursery.changed.wait_for(lambda: self.pid in self._nursery.codes, timeout):
+                raise subprocess.TimeoutExpired(f"fork {self.pid}", timeout or 0)
+            return self._nursery.codes[self.pid]
 
 
 class Nursery:
@@ -59,6 +65,7 @@ class Nursery:
     def __init__(self) -> None:
         self.codes: dict[int, int] = {}
         self.changed = threading.Condition()
+        self._orders = threading.Lock()
         self._pids: dict[str, int] = {}
 
     def __enter__(self) -> Self:
@@ -87,8 +94,9 @@ class Nursery:
         """Start ``videovector-operator ARGUMENTS`` with more environment; ``name`` is unique."""
         assert self._process.stdin is not None
         order = {"name": name, "arguments": list(arguments), "env": dict(env), "log": str(log)}
-        self._process.stdin.write(json.dumps(order).encode() + b"\n")
-        self._process.stdin.flush()
+        with self._orders:
+            self._process.stdin.write(json.dumps(order).encode() + b"\n")
+            self._process.stdin.flush()
         with self.changed:
             if not self.changed.wait_for(lambda: name in self._pids, 30):
                 raise OSError("the nursery does not answer")
@@ -106,30 +114,42 @@ class Nursery:
                 self.changed.notify_all()
 
 
+@functools.cache
+def shared_nursery() -> Nursery:
+    """The nursery of this test process: started when first asked for, ended with it."""
+    nursery = Nursery().__enter__()
+    atexit.register(nursery.__exit__)
+    return nursery
+
+
 def _tell(news: dict[str, Any]) -> None:
     os.write(1, json.dumps(news).encode() + b"\n")
 
 
 def _become(order: dict[str, Any]) -> None:
-    """Turn this fork into the worker that was ordered; never returns."""
+    """Turn this fork into what was ordered; never returns."""
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     for stream in (1, 2):
         os.dup2(log, stream)
     os.environ.update(order["env"])
+    from kubernetes.aio.config import kube_config
+
     from videovector_operator.__main__ import cli
 
+    # Read by the client when it is loaded, which was before there was this environment.
+    kube_config.KUBE_CONFIG_DEFAULT_LOCATION = os.environ.get("KUBECONFIG", "")
     code = 1
     try:
-        cli(order["arguments"], standalone_mode=False)
-        code = 0
+        code = int(cli(order["arguments"], standalone_mode=False) or 0)
     finally:
         sys.stderr.flush()
         os._exit(code)
 
 
 def _serve() -> None:
-    # What a worker loads when it runs, before it reads its settings.
+    # What they load when they run, before they read their settings.
+    import videovector_operator.app.operator
     import videovector_operator.app.worker
     import videovector_operator.catalog.postgres
     import videovector_operator.imports.run

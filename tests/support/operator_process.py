@@ -10,9 +10,12 @@ import sys
 import time
 import urllib.error
 import urllib.request
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
+
+from tests.support.nursery import Fork, Nursery
 
 # Compiled modules may be kept: a cold start in an image has them too.
 _NOT_PASSED_ON = ("VIDEOVECTOR_", "PYTHONDONTWRITEBYTECODE")
@@ -28,15 +31,26 @@ def free_port() -> int:
 
 
 class OperatorProcess:
-    """``python -m videovector_operator operator`` with given settings; its log goes to a file."""
+    """``python -m videovector_operator operator`` with given settings; its log goes to a file.
+
+    With a ``nursery`` it has loaded its modules before it is started.
+    """
 
     def __init__(
-        self, kubeconfig: Path, dsn: str, log: Path, *, namespaces: str = "", env: Mapping[str, str] | None = None
+        self,
+        kubeconfig: Path,
+        dsn: str,
+        log: Path,
+        *,
+        namespaces: str = "",
+        env: Mapping[str, str] | None = None,
+        nursery: Nursery | None = None,
     ) -> None:
+        self._nursery = nursery
         self.port = free_port()
         self.api_port = free_port()
         self.log = log
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | Fork | None = None
         self._env = {
             **{name: value for name, value in os.environ.items() if not name.startswith(_NOT_PASSED_ON)},
             "PYTHONPATH": str(ROOT / "operator"),
@@ -67,6 +81,9 @@ class OperatorProcess:
 
     def start(self) -> Self:
         """Start the process; see `wait_ready`."""
+        if self._nursery is not None:
+            self._process = self._nursery.start(uuid.uuid4().hex, ["operator"], self._env, self.log)
+            return self
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "videovector_operator", "operator"],
@@ -133,8 +150,7 @@ class OperatorProcess:
                 process.wait(20)
             except subprocess.TimeoutExpired:
                 process.kill()
-                process.wait(10)
-        return int(process.returncode)
+        return process.wait(10)
 
     def tail(self, lines: int = 30) -> str:
         """The end of its log."""

@@ -5,19 +5,21 @@ from __future__ import annotations
 import itertools
 import os
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from azure.storage.blob import ContentSettings, generate_account_sas, generate_container_sas
 
-from tests.contract.storage_servers import Gaps, fetch_url
+from tests.contract.storage_servers import Checksums, Gaps, fetch_url
+from tests.contract.storage_suite import write_empty
 from tests.support.local_storage import LOCAL
 from tools.testservers.azurite import AzuriteServer
 from tools.testservers.clients import azure_client
 from tools.testservers.entra import Application
 from videovector_operator.core.sources import AzureAccountKey, AzureClientSecret, AzureSasToken
+from videovector_operator.errors import Unavailable
 from videovector_operator.storage.ambient import Ambient
 from videovector_operator.storage.azure import AzureStorage
 from videovector_operator.storage.azure_credentials import TokenCredentials
@@ -30,7 +32,11 @@ _NUMBERS = itertools.count(1)
 _LOST = {"backslash", "dot segment", "two dots segment", "only dots", "control characters"}
 """These no server keeps: Azure takes them for other names, so that ours refuses them."""
 
-_ODD = frozenset({"NUL", "NUL alone", "control characters", "not characters"})
+_UNWRITTEN = {"line break", "trailing dot", "dot before a slash"}
+"""These Azure stores without the dots, or refuses: Azurite keeps them, for others than ours."""
+
+_ODD = ("NUL", "NUL alone", "control characters", "not characters")
+"""Azurite names the prefix in a listing, and fails on what XML cannot hold."""
 
 
 class AzureServer:
@@ -77,6 +83,9 @@ class AzureContainer:
     def put(self, key: str, data: bytes, content_type: str = "application/octet-stream") -> None:
         settings = ContentSettings(content_type=content_type)
         self.client.upload_blob(key, data, overwrite=True, content_settings=settings)
+
+    async def fill(self, keys: Sequence[str]) -> None:
+        await write_empty(self.open(), keys)
 
     def get(self, key: str) -> tuple[bytes, str]:
         found = self.client.download_blob(key)
@@ -147,10 +156,11 @@ async def opened_as(place: AzureContainer, who: Application, authority: str = ""
 
 
 @asynccontextmanager
-async def opened_with(place: AzureContainer, tokens: EntraTokens) -> AsyncIterator[AzureStorage]:
-    """Ours, with tokens that are kept until they are refused."""
+async def opened_with(place: AzureContainer, tokens: EntraTokens, **changes: Any) -> AsyncIterator[AzureStorage]:
+    """Ours, with tokens that are kept until they are refused, and with changes of the source."""
     ambient = Ambient(tokens, time.monotonic, name="azure-test", ask_every_seconds=3600)
-    storage = AzureStorage(place.source(credentials=None), LOCAL, credentials=TokenCredentials(ambient, tokens))
+    source = place.source(credentials=None, **changes)
+    storage = AzureStorage(source, LOCAL, credentials=TokenCredentials(ambient, tokens))
     yield storage
     await storage.close()
 
@@ -160,4 +170,10 @@ def running_azurite(*, tls: bool = False) -> Iterator[AzureServer]:
     """Run Azurite on data of its own; removed at the end."""
     name = f"contract-azure-{'tls-' if tls else ''}{os.getpid()}"
     with AzuriteServer(name, account=ACCOUNT, tls=tls) as azurite:
-        yield AzureServer(azurite, Gaps(lost_keys=frozenset(_LOST), odd_texts=_ODD))
+        gaps = Gaps(
+            checksums=Checksums("md5", "md5", listed=True),
+            lost_keys=frozenset(_LOST),
+            unwritten_keys=frozenset(_UNWRITTEN),
+            odd_texts={text: {"list": Unavailable} for text in _ODD},
+        )
+        yield AzureServer(azurite, gaps)

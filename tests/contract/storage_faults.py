@@ -1,6 +1,6 @@
 """Buckets reached through the fault proxy, with each provider's own words for refusing.
 
-A new provider: a case in `open_at` and in `refuse`, and its server's name in PROXIED.
+A new provider: a case in `open_at` and in `refuse`, and its server's name in PROVIDERS.
 """
 
 from __future__ import annotations
@@ -24,7 +24,11 @@ from videovector_operator.storage.port import Storage, StorageOptions
 from videovector_operator.storage.s3 import S3Storage
 from videovector_operator.storage.surroundings import Surroundings
 
-PROXIED = ["versitygw", "gcs", "azurite"]
+PROVIDERS = ["versitygw", "gcs", "azurite"]
+"""A server for each: enough for what depends on ours alone."""
+PROXIED = [*PROVIDERS, "moto"]
+CHECKING = PROVIDERS
+"""Those that look at the bytes which they are sent; that moto does not is asserted in `test_storage_s3_gaps`."""
 QUICK = Limits(connect=5.0, silence=1.0, total=30.0, attempts=4, first_delay=0.01)
 _S3 = {
     401: "InvalidAccessKeyId",
@@ -146,3 +150,14 @@ CALLS = {
     ),
     "delete": Call(lambda storage: storage.delete("a.bin"), lambda bucket, _: bucket.keys() == []),
 }
+
+_LEFT_OUT = [name for name in CALLS if "parts" in name or "copying" in name]
+PAIRS = [(server, name) for server in PROXIED for name in CALLS if server != "moto" or name not in _LEFT_OUT]
+"""Each call on each server, but for those of many requests on moto: they would take it two minutes, and say nothing that the other
+S3 server does not.
+"""
+
+
+def pairs_of(*names: str) -> list[tuple[str, str]]:
+    """Those of certain calls alone."""
+    return [(server, name) for server, name in PAIRS if name in names]

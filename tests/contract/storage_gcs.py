@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from tests.contract.storage_servers import Gaps, fetch_url
+from tests.contract.storage_servers import Checksums, Gaps, fetch_url
 from tests.support.local_storage import LOCAL
 from tools.testservers import FakeGcsServer
 from tools.testservers.clients import gcs_client
@@ -23,9 +24,13 @@ _NUMBERS = itertools.count(1)
 class GcsServer:
     """The running server, with an account that may do everything with objects, and Google's own client."""
 
-    # Neither is this server's fault. No object in Cloud Storage may have this name; and an upload in blocks has one checksum, which
-    # is looked at when the blocks before the last are gone.
-    gaps = Gaps(lost_keys=frozenset({"only dots"}), bytes_checked_at_the_end=True)
+    # None of them is this server's fault. No object in Cloud Storage may have these names; and an upload in blocks has one checksum,
+    # which is looked at when the blocks before the last are gone.
+    gaps = Gaps(
+        checksums=Checksums("crc32c", "crc32c", listed=True),
+        lost_keys=frozenset({"only dots", "line break"}),
+        bytes_checked_at_the_end=True,
+    )
 
     def __init__(self, server: FakeGcsServer) -> None:
         self.server = server
@@ -65,6 +70,9 @@ class GcsBucket:
 
     def put(self, key: str, data: bytes, content_type: str = "application/octet-stream") -> None:
         self._bucket.blob(key).upload_from_string(data, content_type=content_type, timeout=60)
+
+    async def fill(self, keys: Sequence[str]) -> None:
+        await asyncio.to_thread(self.server.server.fill_bucket, self.name, keys)
 
     def get(self, key: str) -> tuple[bytes, str]:
         blob = self._bucket.blob(key)

@@ -1,8 +1,9 @@
-"""What the files of the storage contract share: kinds of keys, and ways to read a listing."""
+"""What the files of the storage contract share: kinds of keys, ways to read a listing, and streams to write."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 
 import azure.core.exceptions
 import botocore.exceptions
@@ -33,12 +34,16 @@ KEYS = {
     "right to left": "\u05e9\u05dc\u05d5\u05dd.mp4",
     "reserved": "a:b;c,d@e!f$g*h(i)[j]{k}|l^m`n~.mp4",
     "long": "x" * 200 + "/" + "y" * 200 + ".mp4",
+    "1024 bytes": ("\u00e9" * 100 + "/") * 5 + "y" * 15 + ".mp4",
     "double slash": "a//b.mp4",
     "leading slash": "/root.mp4",
     "dot segment": "a/./b.mp4",
     "two dots segment": "a/../../b.mp4",
     "only dots": "..",
     "trailing slash": "folder/",
+    "trailing dot": "a.",
+    "dot before a slash": "a./b.mp4",
+    "line break": "two\nlines.mp4",
     "control characters": "bell\x07tab\tend\x7f.mp4",
 }
 
@@ -56,7 +61,20 @@ async def stream(*chunks: bytes) -> AsyncIterator[bytes]:
         yield chunk
 
 
+async def write_empty(storage: Storage, keys: Sequence[str]) -> None:
+    """Write an empty object under each key, many at a time, and close. The vendors' clients would take ten times as long."""
+    turns = asyncio.Semaphore(_WRITERS)
+
+    async def write(key: str) -> None:
+        async with turns:
+            await storage.write(key, stream())
+
+    await asyncio.gather(*(write(key) for key in keys))
+    await storage.close()
+
+
 MIB = 1024 * 1024
+_WRITERS = 16
 _BLOCK = (bytes(range(251)) * 4178)[:MIB]
 
 

@@ -12,7 +12,7 @@ import os
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -33,6 +33,7 @@ from tools.testservers.faultproxy import (
     breaking_upload,
     delaying,
     flipping,
+    flipping_head,
     flipping_upload,
     hanging,
     redirecting,
@@ -64,6 +65,20 @@ async def client() -> AsyncIterator[aiohttp.ClientSession]:
 async def get(proxy: FaultProxy, target: str = "/") -> tuple[int, bytes]:
     async with client() as session, session.get(URL(f"{proxy.endpoint}{target}", encoded=True)) as reply:
         return reply.status, await reply.read()
+
+
+async def until(wanted: Callable[[], bool]) -> None:
+    """Wait until something has come through."""
+    async with asyncio.timeout(8):  # less than a client waits for its answer
+        while not wanted():
+            await asyncio.sleep(0.01)
+
+
+async def cancelled(*tasks: asyncio.Task[tuple[int, bytes]]) -> None:
+    """Nobody waits for these answers any more."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def wire(proxy: FaultProxy, raw: bytes) -> bytes:
@@ -161,23 +176,26 @@ async def test_a_redirect() -> None:
 
 async def test_a_delay_holds_only_its_own_request_back() -> None:
     async with proxied() as (proxy, _):
-        proxy.inject(delaying(0.5), target="slow")
+        proxy.inject(delaying(0.3), target="late")
+        proxy.inject(delaying(60), target="slow")
         begun = time.monotonic()
+        assert (await get(proxy, "/late"))[0] == 200
+        assert time.monotonic() - begun >= 0.3
         slow = asyncio.create_task(get(proxy, "/slow"))
+        await until(lambda: bool(proxy.requests(target="slow")))
         assert (await get(proxy, "/quick"))[0] == 200
         assert not slow.done()
-        assert (await slow)[0] == 200
-        assert time.monotonic() - begun >= 0.5
+        await cancelled(slow)
 
 
 @pytest.mark.parametrize("forward", [False, True])
 async def test_a_hanging_answer_ends_with_the_clients_patience(forward: bool) -> None:
     async with proxied() as (proxy, stub):
         proxy.inject(hanging(forward=forward))
-        impatient = aiohttp.ClientTimeout(total=0.3)
+        hung = asyncio.create_task(get(proxy))
+        await until(lambda: bool(stub.seen if forward else proxy.requests()))
         with pytest.raises(TimeoutError):
-            async with aiohttp.ClientSession(timeout=impatient) as session, session.get(proxy.endpoint):
-                pass
+            await asyncio.wait_for(hung, 0.3)
         assert len(stub.seen) == int(forward)
         assert (await get(proxy))[0] == 200
 
@@ -213,6 +231,16 @@ async def test_a_flipped_byte_changes_content_and_nothing_else(script: Answer) -
         assert await get(proxy) == (200, b"hello world")
 
 
+async def test_a_byte_of_the_head_may_be_flipped() -> None:
+    async with proxied() as (proxy, _):
+        proxy.inject(flipping_head(len("HTTP/1.1 20")))
+        proxy.inject(flipping_head(10_000))
+        assert [await get(proxy) for _ in range(3)] == [(201, b"hello world")] + [(200, b"hello world")] * 2
+        first, *others = proxy.requests()
+        assert {seen.head for seen in others} == {first.head}
+        assert first.head > len("HTTP/1.1 200 OK\r\n\r\n")
+
+
 async def test_faults_choose_by_method_target_number_and_order() -> None:
     async with proxied() as (proxy, _), client() as session:
         proxy.inject(answering(503), methods="PUT|POST", target=r"^/media/.*\?partNumber=2", skip=1)
@@ -246,9 +274,11 @@ async def test_the_record_holds_no_credentials() -> None:
 
 async def test_the_record_measures_rate_and_concurrency() -> None:
     async with proxied() as (proxy, _):
-        proxy.inject(delaying(0.3), target="together", times=None)
-        await asyncio.gather(*(get(proxy, "/together") for _ in range(8)))
+        proxy.inject(delaying(60), target="together", times=None)
+        together = [asyncio.create_task(get(proxy, "/together")) for _ in range(8)]
+        await until(lambda: proxy.most_at_once >= 8)
         assert proxy.most_at_once == 8
+        await cancelled(*together)
         assert proxy.peak_rate(60.0) == pytest.approx(8 / 60)
         assert proxy.peak_rate(0.2) <= 8 / 0.2
 

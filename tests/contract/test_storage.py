@@ -75,11 +75,12 @@ def merged(page: ListPage) -> list[str]:
 
 
 async def test_thousands_of_objects_are_listed_once_each(bucket: Bucket, storage: Storage) -> None:
-    expected = [f"many/{number:05}" for number in range(1_003)]
-    for key in expected:
-        bucket.put(key, b"")
+    """The second page is full too: the third is asked for by a token that came with a page of a token."""
+    sizes = [1000, 3] if bucket.gaps.fills_slowly else [1000, 1000, 503]
+    expected = [f"many/{number:05}" for number in range(sum(sizes))]
+    await bucket.fill(expected)
     pages = await pages_of(storage)
-    assert [len(page.objects) for page in pages] == [1000, 3]
+    assert [len(page.objects) for page in pages] == sizes
     assert [entry.key for page in pages for entry in page.objects] == expected
 
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.contract.storage_faults import CALLS, CONTENT, PROXIED, open_at, proxied
+from tests.contract.storage_faults import CALLS, CONTENT, PROVIDERS, open_at, proxied
 from tests.contract.storage_servers import Bucket, Server
 from tests.contract.storage_suite import objects_of
 from tests.support.certificates import make_certificate, make_server_tls
@@ -76,7 +76,7 @@ def listener() -> Iterator[Listener]:
         yield running
 
 
-@pytest.fixture(params=PROXIED)
+@pytest.fixture(params=PROVIDERS)
 def place(request: pytest.FixtureRequest) -> Bucket:
     """A bucket with one object."""
     server: Server = request.getfixturevalue(request.param)

@@ -11,7 +11,19 @@ from dataclasses import replace
 
 import pytest
 
-from tests.contract.storage_faults import CALLS, CONTENT, LARGE, PROXIED, QUICK, open_at, proxied, refuse
+from tests.contract.storage_faults import (
+    CALLS,
+    CHECKING,
+    CONTENT,
+    LARGE,
+    PAIRS,
+    PROXIED,
+    QUICK,
+    open_at,
+    pairs_of,
+    proxied,
+    refuse,
+)
 from tests.contract.storage_servers import Bucket, Server
 from tests.contract.storage_suite import blocks, objects_of, part_of_blocks, stream
 from tools.testservers.faultproxy import (
@@ -92,7 +104,7 @@ def build_effect(name: str, place: Bucket) -> Effect:
 
 
 @pytest.mark.parametrize("effect", EFFECTS)
-@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize(("place", "name"), PAIRS, indirect=["place"])
 async def test_each_request_of_a_call_may_fail_once(place: Bucket, proxy: FaultProxy, name: str, effect: str) -> None:
     behind = open_at(place, proxy.endpoint, IMPATIENT if effect == "no answer" else QUICK)
     call = CALLS[name]
@@ -115,7 +127,7 @@ REFUSALS = {401: InvalidCredentials, 403: AccessDenied}
 
 
 @pytest.mark.parametrize("status", REFUSALS)
-@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize(("place", "name"), PAIRS, indirect=["place"])
 async def test_a_refused_call_says_so_and_is_not_repeated(
     place: Bucket, proxy: FaultProxy, behind: Storage, name: str, status: int
 ) -> None:
@@ -191,7 +203,11 @@ async def test_a_body_that_is_cut_off_is_asked_for_again(
         await behind.read_range("a.bin", 0, 3000)
 
 
-@pytest.mark.parametrize("name", ["list", "write in parts", "create in parts", "copy", "create by copying"])
+@pytest.mark.parametrize(
+    ("place", "name"),
+    pairs_of("list", "write in parts", "create in parts", "copy", "create by copying"),
+    indirect=["place"],
+)
 @pytest.mark.parametrize("forward", [False, True])
 async def test_an_error_behind_a_200_is_an_error(
     place: Bucket, proxy: FaultProxy, behind: Storage, name: str, forward: bool
@@ -212,7 +228,9 @@ async def test_an_error_behind_a_200_is_an_error(
         assert call.is_done(place, result), f"request {number}"
 
 
-@pytest.mark.parametrize("name", ["list", "look up", "read", "write", "write in parts", "copy"])
+@pytest.mark.parametrize(
+    ("place", "name"), pairs_of("list", "look up", "read", "write", "write in parts", "copy"), indirect=["place"]
+)
 async def test_a_web_page_is_no_answer(place: Bucket, proxy: FaultProxy, behind: Storage, name: str) -> None:
     page = answering(200, b"<html><body>Please sign in</body></html>", {"Content-Type": "text/html"})
     proxy.inject(page, times=None)
@@ -220,6 +238,7 @@ async def test_a_web_page_is_no_answer(place: Bucket, proxy: FaultProxy, behind:
         await CALLS[name].make(behind)
 
 
+@pytest.mark.parametrize("place", CHECKING, indirect=True)
 @pytest.mark.parametrize(("size", "at"), [(10_000, 5_000), (LARGE, 5_000_000)])
 async def test_a_byte_that_is_changed_on_the_way_is_never_stored(
     place: Bucket, proxy: FaultProxy, behind: Storage, size: int, at: int

@@ -103,10 +103,17 @@ SENSELESS: dict[str, tuple[str, Call, list[Answer], type[StorageError]]] = {
     "s3: a range that ends nowhere": ("s3", READ, [part(f"bytes 0-{ENDLESS}/*")], Invalid),
     "s3: a time behind all times": ("s3", STAT, [head(Last_Modified=BEHIND_ALL_TIMES), part("bytes 0-0/1")], Invalid),
     "s3: a clock behind all times": ("s3", READ, [refused(403, "RequestTimeTooSkewed", BEHIND_ALL_TIMES)], Unavailable),
+    "s3: a listing that neither ends nor goes on": (
+        "s3",
+        LIST,
+        [answer(200, b"<ListBucketResult><IsTruncated>trte</IsTruncated></ListBucketResult>")],
+        Invalid,
+    ),
     "gcs: a range without end": ("gcs", READ, [part(f"bytes 0-0/{ENDLESS}")], Invalid),
     "gcs: a time before all times": ("gcs", STAT, [sent(described(timeCreated=BEFORE_ALL_TIMES))], Invalid),
     "gcs: the same in a listing": ("gcs", LIST, [listed(timeCreated=BEFORE_ALL_TIMES)], Invalid),
     "gcs: a size without end": ("gcs", LIST, [listed(size=float("inf"))], Invalid),
+    "gcs: another object than was asked for": ("gcs", STAT, [sent(described(name="b"))], Invalid),
     "gcs: a size that is no number": ("gcs", STAT, [sent(described(size=float("nan")))], Invalid),
     "gcs: a size of too many digits": ("gcs", STAT, [sent(described(size=ENDLESS))], Invalid),
     "gcs: a copy that goes on without end": (

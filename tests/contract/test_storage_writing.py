@@ -42,7 +42,9 @@ async def survives(bucket: Bucket, storage: Storage, key: str) -> bool:
 
 @pytest.mark.parametrize("kind", KEYS)
 async def test_every_kind_of_key_can_be_written_and_deleted(bucket: Bucket, storage: Storage, kind: str) -> None:
-    assert await survives(bucket, storage, KEYS[kind]) is (kind not in bucket.gaps.lost_keys)
+    assert await survives(bucket, storage, KEYS[kind]) is (
+        kind not in bucket.gaps.lost_keys | bucket.gaps.unwritten_keys
+    )
 
 
 async def test_what_was_written_is_what_is_looked_up(bucket: Bucket, storage: Storage) -> None:
@@ -53,7 +55,7 @@ async def test_what_was_written_is_what_is_looked_up(bucket: Bucket, storage: St
     assert (written.key, written.size, written.content_type) == ("a/clip 1.mp4", 5, "video/mp4")
     assert written.fingerprint == found.fingerprint == listed.fingerprint
     assert found.content_type == "video/mp4"
-    assert written.checksum in ("", found.checksum)
+    assert written.checksum == found.checksum
     assert abs(written.modified_at - found.modified_at) < timedelta(seconds=3)
     assert before - timedelta(seconds=3) < written.modified_at
     assert bucket.get("a/clip 1.mp4") == (b"01234", "video/mp4")
@@ -74,17 +76,6 @@ async def test_a_chunk_may_be_larger_than_a_part(bucket: Bucket, storage: Storag
     data = part_of_blocks(0, 37 * MIB)
     await storage.write("big.bin", stream(data[:5], data[5:]))
     assert bucket.get("big.bin")[0] == data
-
-
-async def test_another_content_has_another_checksum(storage: Storage) -> None:
-    for size in (3, 17 * MIB):
-        seen = []
-        for fill in (b"a", b"b"):
-            await storage.write("x", stream(fill * size))
-            seen.append((await storage.stat("x")).checksum)
-        assert seen[0] != seen[1] or seen == ["", ""]
-        for checksum in seen:
-            assert not checksum or checksum.split(":")[0] in ("crc64nvme", "crc32c", "crc32", "sha256", "sha1", "md5")
 
 
 async def test_an_object_is_replaced_unless_it_must_be_absent(bucket: Bucket, storage: Storage) -> None:

@@ -19,8 +19,16 @@ def s3_client(gateway: VersityGateway, *, endpoint: str = "") -> Any:  # boto3 h
     return s3_client_of(endpoint or gateway.endpoint, gateway.access_key, gateway.secret_key)
 
 
-def s3_client_of(endpoint: str, access_key: str, secret_key: str, *, attempts: int = 1, connections: int = 10) -> Any:
-    """The same for any S3 server that is addressed by path, with more attempts or connections if need be."""
+def s3_client_of(
+    endpoint: str,
+    access_key: str,
+    secret_key: str,
+    *,
+    region: str = REGION,
+    attempts: int = 1,
+    connections: int = 10,
+) -> Any:
+    """The same for any S3 server that is addressed by path, with another region, more attempts or connections if need be."""
     import boto3
     from botocore.config import Config
 
@@ -33,7 +41,7 @@ def s3_client_of(endpoint: str, access_key: str, secret_key: str, *, attempts: i
     return boto3.client(
         "s3",
         endpoint_url=endpoint,
-        region_name=REGION,
+        region_name=region,
         aws_access_key_id=access_key,
         aws_secret_access_key=secret_key,
         config=options,

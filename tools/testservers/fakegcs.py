@@ -9,8 +9,9 @@ import http.client
 import json
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from urllib.parse import urlencode
 
 from tools.devcluster import build
 from tools.devcluster.errors import DevClusterError
@@ -98,6 +99,19 @@ class FakeGcsServer(Server):
             answer = connection.getresponse()
             if answer.status not in {http.HTTPStatus.OK, http.HTTPStatus.CONFLICT}:
                 raise DevClusterError(f"creating bucket {bucket} failed: {answer.read().decode(errors='replace')}")
+
+    def fill_bucket(self, bucket: str, keys: Sequence[str]) -> None:
+        """Put an empty object under each key, past the front, which takes three times as long: for thousands of them."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.backend.port, timeout=10)
+        with contextlib.closing(connection):
+            for key in keys:
+                query = urlencode({"uploadType": "media", "name": key})
+                headers = {"Content-Type": "application/octet-stream"}
+                connection.request("POST", f"/upload/storage/v1/b/{bucket}/o?{query}", b"", headers)
+                answer = connection.getresponse()
+                said = answer.read().decode(errors="replace")
+                if answer.status != http.HTTPStatus.OK:
+                    raise DevClusterError(f"putting {key!r} into {bucket} failed: {said}")
 
     def open_uploads(self, bucket: str | None = None) -> list[str]:
         """Name the objects whose upload sessions were begun and neither ended nor cancelled; in one bucket, or in all."""

@@ -37,7 +37,8 @@ class Effect:
     """What happens to one request.
 
     It waits ``delay`` seconds; then, unless ``forward`` is false, it goes on to the server, ``upload`` spoiling its
-    body. ``answer`` takes the place of the server's answer and ``broken`` that of any; else ``download`` spoils it.
+    body. ``answer`` takes the place of the server's answer and ``broken`` that of any; else ``download`` spoils its
+    body, and one bit of its head's byte ``head`` is flipped.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Effect:
     answer: Answer | None = None
     broken: Break | None = None
     download: BodyFault | None = None
+    head: int | None = None
 
 
 def delaying(seconds: float) -> Effect:
@@ -90,6 +92,11 @@ def truncating(at: int) -> Effect:
 def flipping(at: int) -> Effect:
     """Flip a bit of one byte of the answer's body."""
     return Effect("flip", download=BodyFault(at, "flip"))
+
+
+def flipping_head(at: int) -> Effect:
+    """Flip a bit of one byte of the answer's head, which is all that there is of an answer to HEAD."""
+    return Effect("flip head", head=at)
 
 
 def breaking_upload(at: int, how: Break = "reset") -> Effect:

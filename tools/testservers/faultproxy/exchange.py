@@ -116,7 +116,9 @@ class Exchange:
                 pass
             return await self._stand_in(uploaded=True) and not head.closes
         self._seen.status = head.status
-        await self._client.send(head.raw)
+        self._seen.head = len(head.raw)
+        at = self._effect.head
+        await self._client.send(head.raw if at is None else flipped(head.raw, at))
         async for piece in self._spoil(read_body(server.reader, framing), self._effect.download):
             self._seen.sent += len(piece.raw) if piece.payload else 0
             await self._client.send(piece.raw)
@@ -181,8 +183,8 @@ class Exchange:
 
 
 def flipped(raw: bytes, place: int) -> bytes:
-    """Change one bit of one byte."""
-    return raw[:place] + bytes([raw[place] ^ 1]) + raw[place + 1 :]
+    """Change one bit of one byte, if there is such a byte."""
+    return raw[:place] + bytes(byte ^ 1 for byte in raw[place : place + 1]) + raw[place + 1 :]
 
 
 def build_answer(answer: Answer, request: Head, *, close: bool) -> bytes:

@@ -11,7 +11,10 @@ _SECRET = {"authorization", "cookie", "x-amz-security-token", "x-ms-copy-source-
 
 @dataclass
 class Seen:
-    """One request. ``status`` is that of the answer that began to go out, or 0; ``fault`` names what happened to it."""
+    """One request. ``status`` is that of the answer that began to go out, or 0; ``fault`` names what happened to it.
+
+    ``sent`` and ``received`` count the bytes of bodies, ``head`` those of the head of the server's answer.
+    """
 
     begun: float
     method: str
@@ -19,6 +22,7 @@ class Seen:
     headers: dict[str, str] = field(repr=False)
     fault: str = ""
     status: int = 0
+    head: int = 0
     sent: int = 0
     received: int = 0
 

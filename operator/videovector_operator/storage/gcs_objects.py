@@ -74,4 +74,11 @@ def pin(fingerprint: str) -> str:
 async def look_up(http: Exchange, bucket: str, key: str) -> ObjectInfo:
     """Ask for one object's description. Raises NotFound."""
     request = Request("GET", f"look up object {key!r}", path=object_path(bucket, key), params={"fields": FIELDS})
-    return await ask(http, request, lambda answer: parse_objects([answer])[0])
+
+    def read(answer: Answer) -> ObjectInfo:
+        found = parse_objects([answer])[0]
+        if found.key != key:
+            raise ValueError("another object")
+        return found
+
+    return await ask(http, request, read)

@@ -78,11 +78,15 @@ async def follow_pages(
     while True:
         page = await fetch(token, last)
         found, reached = _after(page, last, order)
-        if not order.is_sorted([entry.key for entry in found.objects]) or not order.is_sorted([*found.prefixes]):
+        # Behind a token nothing comes that was passed already: a name out of its place must not vanish as if it were that.
+        looked_at = page if token else found
+        if not order.is_sorted([entry.key for entry in looked_at.objects]) or not order.is_sorted(
+            [*looked_at.prefixes]
+        ):
             raise Invalid(
                 f"The server does not list {label} in key order, so that a listing could not be resumed{order_hint}"
             )
-        _refuse_strangers(found, prefix, label)
+        _refuse_strangers(looked_at, prefix, label)
         _refuse_senseless_sizes(found, label)
         if found.objects or found.prefixes:
             yield found
@@ -94,7 +98,7 @@ async def follow_pages(
         last, token = reached, page.token
 
 
-def _refuse_strangers(page: ListPage, prefix: str, label: str) -> None:
+def _refuse_strangers(page: RawPage | ListPage, prefix: str, label: str) -> None:
     """Raise Invalid for entries that do not begin with ``prefix``: some servers ignore it, and would have us take everything.
 
     The page is known to be in order, and in every order names of one prefix stand side by side: the ends speak for all between them.

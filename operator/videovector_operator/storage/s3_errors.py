@@ -68,6 +68,8 @@ _BY_CODE: dict[str, Verdict] = {
     CLOCK_SKEW: (Unavailable, "this machine's clock and the server's differ too much. Set the clock"),
     "PreconditionFailed": _CHANGED,
 }
+_PASSING_CONFLICTS = ("OperationAborted", "ConditionalRequestConflict")
+"""Codes of a 409 that may be gone in a moment; any other has a reason that lasts."""
 _BY_STATUS: dict[int, Verdict] = {
     401: _REFUSED,
     403: (AccessDenied, "access denied. Check the credentials and what they may do"),
@@ -131,6 +133,8 @@ def _judge(request: Request, reply: Reply, said: _Said) -> Verdict:
         return _judge_absent(request, reply, said)
     if reply.status == 503 and "retry-after" in reply.headers:
         return _SLOW_DOWN
+    if reply.status == 409 and code and code not in _PASSING_CONFLICTS:
+        return _UNACCEPTED
     return _BY_STATUS.get(reply.status) or (_UNACCEPTED if code and reply.status < 500 else _STRANGE)
 
 

@@ -69,9 +69,17 @@ def _parse(root: ET.Element) -> RawPage:
     return RawPage(
         [_parse_object(key, each) for key, each in zip(keys, contents, strict=True)],
         _decode_keys(prefixes, encoded=encoded),
-        (root.findtext("IsTruncated") or "").strip() == "true",
+        _read_flag(root.findtext("IsTruncated") or ""),
         root.findtext("NextContinuationToken") or "",
     )
+
+
+def _read_flag(text: str) -> bool:
+    """Read true or false. Raises ValueError for anything else: a listing must not seem to end where it does not."""
+    flag = text.strip().lower()
+    if flag not in ("true", "false", ""):
+        raise ValueError(flag)
+    return flag == "true"
 
 
 def _parse_object(key: str, contents: ET.Element) -> ObjectInfo:

@@ -19,6 +19,8 @@ PYTEST := $(PYTHON) -m pytest
 # Contract tests on a real API server: they come when its programs are built.
 ON_A_CLUSTER := $(addprefix tests/contract/test_,cluster.py cluster_reviews.py leadership.py)
 ARGS ?=
+# What pytest answers when somebody has ended it.
+export INTERRUPTED := 2
 
 .PHONY: help
 help: ## Show this list.
@@ -38,12 +40,14 @@ test: check-static $(STAMP) ## Every test: unit, contract, cluster, container en
 	@$(MAKE) cluster-image > .cache/cluster-image.log 2>&1 & builds=$$!; status=0; \
 		trap "kill $$builds 2> /dev/null || true" EXIT; \
 		$(PYTEST) -n auto --dist loadfile tests/test_repository.py tests/unit tests/contract \
-			$(addprefix --ignore=,$(ON_A_CLUSTER)) $(ARGS) || status=1; \
+			$(addprefix --ignore=,$(ON_A_CLUSTER)) $(ARGS) || status=$$?; \
+		(( status != INTERRUPTED )) || exit 1; \
 		echo "waiting for what the cluster runs (.cache/cluster-image.log)"; \
 		wait $$builds || { cat .cache/cluster-image.log; exit 1; }; \
-		$(PYTEST) $(ON_A_CLUSTER) tests/cluster $(ARGS) > .cache/cluster-tests.log 2>&1 & api=$$!; \
-		trap "kill $$api 2> /dev/null || true" EXIT; \
-		$(PYTEST) tests/e2e $(ARGS) || status=1; \
+		env --default-signal=INT $(PYTEST) $(ON_A_CLUSTER) tests/cluster $(ARGS) > .cache/cluster-tests.log 2>&1 & api=$$!; \
+		trap "kill -INT $$api 2> /dev/null && wait $$api || true" EXIT; \
+		$(PYTEST) tests/e2e $(ARGS) || status=$$?; \
+		(( status != INTERRUPTED )) || exit 1; \
 		echo "waiting for the tests on an API server (.cache/cluster-tests.log)"; \
 		wait $$api || status=1; \
 		cat .cache/cluster-tests.log; \

@@ -28,7 +28,7 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class LeaseSettings:
-    """A standby takes over ``duration`` seconds after the leader's last renewal at the latest.
+    """A standby takes over ``duration`` seconds after it has seen the leader's last renewal, give or take a ``retry_period``.
 
     ``renew_deadline`` + ``retry_period`` + two requests of ``request_timeout`` must stay below ``duration``: so long after
     its last renewal a leader may still act.

@@ -15,7 +15,8 @@ _REFUSED = "FailedCreate"
 _COMBINED = "(combined from similar events): "
 """Before the message of an Event that stands for many (client-go, tools/record/events_cache.go)."""
 _LONGEST_REFUSAL = 600
-_POD_NAME = re.compile(r'\bpods? "[^"]*"')
+_POD_NAME = re.compile(r'\bpods? "[^"]*"', re.IGNORECASE)
+_REFUSALS = ("is forbidden", "is invalid", "denied the request")
 _HARMLESS = frozenset({"ContainerCreating", "PodInitializing"})
 _HINTS = {
     "ErrImagePull": "the image cannot be pulled: check the chart's image value and imagePullSecrets",
@@ -36,22 +37,28 @@ def diagnose_refusals(events: Iterable[Mapping[str, Any]]) -> str:
 
     The Job controller tells it only in its Events: "Error creating: pods "x" is forbidden: exceeded quota: …".
     """
-    latest = max(events, key=_time_of, default={})
+    latest = max(events, key=_order_of, default={})
     refusal = str(latest.get("message") or "").strip()
     if latest.get("reason") != _REFUSED or not refusal:
         return ""
     # Each try has another pod's name, which helps nobody and would make the status change with each.
     words = _POD_NAME.sub("pods", refusal.removeprefix(_COMBINED).removeprefix("Error creating: "))
-    return (
-        f"the namespace refuses its pods: {shorten(words, _LONGEST_REFUSAL)}. Ask who administers the namespace to allow "
-        "them, then it goes on by itself"
-    )
+    told = shorten(words, _LONGEST_REFUSAL).rstrip(".")
+    if "is being terminated" in words:
+        return f"its pods cannot be created: {told}. The namespace is being deleted"
+    if any(refused in words for refused in _REFUSALS):
+        return (
+            f"the namespace refuses its pods: {told}. Ask who administers it to allow them, then it goes on by itself"
+        )
+    return f"its pods cannot be created: {told}. It is tried again"
 
 
-def _time_of(event: Mapping[str, Any]) -> str:
-    """When it was last seen (RFC 3339, UTC). Of a series only the series knows."""
+def _order_of(event: Mapping[str, Any]) -> tuple[str, str]:
+    """When it was last seen (RFC 3339, UTC); of a series only the series knows. Of one second the name decides: it ends in the
+    time of its making, in hexadecimal nanoseconds."""
     series = event.get("series") or {}
-    return str(series.get("lastObservedTime") or event.get("lastTimestamp") or event.get("eventTime") or "")
+    seen = series.get("lastObservedTime") or event.get("lastTimestamp") or event.get("eventTime") or ""
+    return str(seen), str((event.get("metadata") or {}).get("name", ""))
 
 
 def _diagnose_pod(pod: Mapping[str, Any]) -> str:

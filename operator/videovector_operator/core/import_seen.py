@@ -26,6 +26,8 @@ class ChildJob:
     suspended: bool = False
     ttl_seconds: int | None = None
     trouble: str = ""
+    refused: bool = False
+    """Its pods cannot even be created, which is told by Events alone."""
 
 
 @dataclass(frozen=True, slots=True)

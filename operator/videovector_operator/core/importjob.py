@@ -95,7 +95,7 @@ class Decision:
 
 
 def decide_import(job: ImportJob, observed: Observed, lost: LostAccess | None = None) -> Decision:
-    """Decide the next actions. ``lost`` = its Connector goes, and its pods wait for what they mount (`lost_access`).
+    """Decide the next actions. ``lost`` = its Connector goes, and its pods wait for what they need (`lost_access`).
 
     ======================================  ====================================================
     seen                                    do

@@ -83,13 +83,13 @@ def _build_ca_volume(reference: CABundleReference) -> Json:
     return {"name": "ca", "configMap": {"name": reference.name, **items}}
 
 
-def needed_objects(pod: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-    """Kinds and names of the objects that a pod cannot start without: its service account, and what it mounts.
+def needed_objects(pod: Mapping[str, Any], *, are_made: bool) -> Iterable[tuple[str, str]]:
+    """Kinds and names of the objects that pods cannot start without: what they mount, and until they are made their service account.
 
     Kubernetes makes the service account ``default`` of each namespace, and makes it again.
     """
     account = pod.get("serviceAccountName") or _DEFAULT_ACCOUNT
-    if account != _DEFAULT_ACCOUNT:
+    if account != _DEFAULT_ACCOUNT and not are_made:
         yield "ServiceAccount", account
     for volume in pod.get("volumes") or ():
         parts = [volume, *((volume.get("projected") or {}).get("sources") or ())]

@@ -53,6 +53,8 @@ _LOOK_AGAIN_STARTING = 3.0
 _LOOK_AGAIN_RUNNING = 15.0
 _LOOK_AGAIN_QUEUED = 10.0
 _LOOK_AGAIN_STRANGER = 15.0
+_LOOK_AGAIN_REFUSED = 30.0
+"""Pods that are there at last change the Job's status, which is watched."""
 _IN_LINE = {
     Reason.QUEUED: Stand.QUEUED,
     Reason.CONNECTOR_NOT_READY: Stand.WAITING,
@@ -155,7 +157,7 @@ class ImportJobReconciler:
 
     async def _observe_progress(self, job: ImportJob, observed: Observed) -> Observed:
         """Read the Job, then the run: a Job that has ended has told the catalog before. Then the place in the queue."""
-        child, stranger = await self.workers.observe(job)
+        child, stranger = await self.workers.observe(job, self.clock())
         run = await self.catalog.observe_run(names.import_run_id(job.metadata.uid))
         if child is not None and child.failed and (run is None or not run.state.is_terminal):
             child = dataclasses.replace(child, trouble=await self.workers.observe_trouble(job))
@@ -168,7 +170,8 @@ class ImportJobReconciler:
             return None
         body = await self.cluster.get(child_key(job)) or {}
         pod = (body.get("spec") or {}).get("template", {}).get("spec") or {}
-        for kind, name in needed_objects(pod):
+        are_made = observed.child is not None and observed.child.active > 0
+        for kind, name in needed_objects(pod, are_made=are_made):
             if await self.cluster.get_live(ObjectKey(kind, job.metadata.namespace, name)) is None:
                 return assess_loss(job, f"{kind} {name!r}", self.clock())
         return None
@@ -212,6 +215,8 @@ class ImportJobReconciler:
         if observed.stranger:
             return _LOOK_AGAIN_STRANGER
         if run is not None:
+            if observed.child is not None and observed.child.refused:
+                return _LOOK_AGAIN_REFUSED
             is_starting = observed.child is None or observed.child.ready == 0
             return _LOOK_AGAIN_STARTING if is_starting else _LOOK_AGAIN_RUNNING
         if look.blocked is not None and look.blocked.reason is Reason.QUEUED:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
+
+import structlog
 
 from videovector_operator.api.v1alpha1.connector import Connector
 from videovector_operator.api.v1alpha1.importjob import ImportJob
@@ -13,9 +16,12 @@ from videovector_operator.core.diagnosis import diagnose_pods, diagnose_refusals
 from videovector_operator.core.import_seen import ChildJob
 from videovector_operator.core.keys import ObjectKey
 from videovector_operator.core.pod_access import needed_objects
+from videovector_operator.errors import ClusterError
 from videovector_operator.reconcilers.run_entries import is_over
 
 Json = dict[str, Any]
+_LATE_SECONDS = 5.0
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +32,7 @@ class WorkerJobs:
     template: children.WorkerTemplate
     dsn: str
 
-    async def observe(self, job: ImportJob) -> tuple[ChildJob | None, str]:
+    async def observe(self, job: ImportJob, now: datetime) -> tuple[ChildJob | None, str]:
         """The Job of this import, and the name of a stranger that has its name ("" = there is none).
 
         One that is already going away is no child any more, and no stranger either.
@@ -45,10 +51,11 @@ class WorkerJobs:
         child = _parse(body)
         if child.ready or child.complete or child.failed or child.suspended:
             return child, ""
-        trouble = await self._observe_missing(body) or await self.observe_trouble(job)
-        if not trouble and not child.active:
-            trouble = await self._observe_refusals(body)
-        return replace(child, trouble=trouble), ""
+        trouble = await self._observe_missing(body, child) or await self.observe_trouble(job)
+        if trouble or child.active or not _is_late(body, now):
+            return replace(child, trouble=trouble), ""
+        refusal = await self._observe_refusals(body)
+        return replace(child, trouble=refusal, refused=bool(refusal)), ""
 
     async def observe_trouble(self, job: ImportJob) -> str:
         """Why its pods do not start or have died, in a sentence; "" = nothing known."""
@@ -59,21 +66,24 @@ class WorkerJobs:
             break
         return diagnose_pods(sorted(pods, key=lambda pod: str(pod["metadata"].get("creationTimestamp"))))
 
-    async def _observe_missing(self, body: Json) -> str:
+    async def _observe_missing(self, body: Json, child: ChildJob) -> str:
         """Name an object that the pods need and that is not there: Kubernetes waits for it and says so in Events only."""
         pod = (body.get("spec") or {}).get("template", {}).get("spec") or {}
-        for kind, name in dict.fromkeys(needed_objects(pod)):
+        for kind, name in dict.fromkeys(needed_objects(pod, are_made=child.active > 0)):
             key = ObjectKey(kind, body["metadata"]["namespace"], name)
             if self.cluster.peek(key) is None and await self.cluster.get_live(key) is None:
                 return f"{kind} {name!r}, which the pods need, is not there; create it again, and they start"
         return ""
 
     async def _observe_refusals(self, body: Json) -> str:
-        """Why no pod can be created."""
+        """Why no pod can be created; "" = nobody says. What is known without it must not depend on it."""
         meta = body["metadata"]
         selector = f"involvedObject.uid={meta['uid']}"
-        async for page in self.cluster.list_pages("Event", meta["namespace"], field_selector=selector, limit=500):
-            return diagnose_refusals(page)
+        try:
+            async for page in self.cluster.list_pages("Event", meta["namespace"], field_selector=selector, limit=500):
+                return diagnose_refusals(page)
+        except ClusterError as error:
+            _log.debug("events not listed", job=meta["name"], namespace=meta["namespace"], error=error.message)
         return ""
 
     async def ensure(self, job: ImportJob, connector: Connector) -> str:
@@ -108,6 +118,12 @@ class WorkerJobs:
             body = await self.cluster.create(children.build_catalog_secret(job_body, self.dsn))
         owners = (body or {}).get("metadata", {}).get("ownerReferences") or ()
         return any(owner.get("uid") == meta["uid"] for owner in owners)
+
+
+def _is_late(body: Json, now: datetime) -> bool:
+    """True when pods should have been created by now. Each question for Events has the API server read all of the namespace's."""
+    started = str((body.get("status") or {}).get("startTime") or "")
+    return started != "" and (now - datetime.fromisoformat(started)).total_seconds() >= _LATE_SECONDS
 
 
 def child_key(job: ImportJob) -> ObjectKey:

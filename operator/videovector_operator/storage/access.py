@@ -10,8 +10,8 @@ from videovector_operator.errors import AccessDenied, NotFound, StorageError, Un
 from videovector_operator.storage.port import AccessReport, Action, ObjectInfo, Permission, Storage, Verdict
 
 _CONTENT = b"VideoVector write test; may be deleted.\n"
-_REMOVAL_SECONDS = 5.0
-"""For a second try to remove the test object, when the first was broken off."""
+_REMOVAL_SECONDS = 2.0
+"""For a second try to remove the test object, when the first was broken off: less than the operator takes to stop."""
 _ARCHIVED = ("GLACIER", "DEEP_ARCHIVE", "Archive")
 _READABLE_IN_VAIN = ("InvalidObjectState", "BlobArchived", "BlobBeingRehydrated")
 """Codes of objects that must be restored before they can be read: they say nothing about the permission."""

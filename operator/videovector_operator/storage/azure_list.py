@@ -70,7 +70,7 @@ class Listing:
         except Invalid as error:
             if error.code not in _FORGOTTEN:
                 raise
-        return await self._fetch_behind(params, last)
+        return (await self._fetch_behind(params, last))._replace(is_again=True)
 
     async def _fetch_behind(self, params: dict[str, str], last: str) -> RawPage:
         """Return the first page that holds something behind ``last``."""

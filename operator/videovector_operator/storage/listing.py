@@ -6,6 +6,7 @@ How a page is asked for and parsed is the provider's `Fetch`. No request and no 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 from videovector_operator.errors import Invalid
@@ -29,12 +30,16 @@ def page_bytes(entries: int) -> int:
 
 
 class RawPage(NamedTuple):
-    """One parsed reply: entries as the server sent them, and how to go on. ``more`` without ``token`` means by the last key."""
+    """One parsed reply: entries as the server sent them, and how to go on. ``more`` without ``token`` means by the last key.
+
+    ``is_again`` = it may begin with what was passed already, although a token was to be followed.
+    """
 
     objects: list[ObjectInfo]
     prefixes: list[str]
     more: bool
     token: str
+    is_again: bool = False
 
 
 Fetch = Callable[[str, str], Awaitable[RawPage]]
@@ -74,18 +79,18 @@ async def follow_pages(
     ``label`` names the bucket, ``prefix`` is what was asked for, and ``order_hint`` is the next step for people whose server does not
     list in order. Raises Invalid for a listing that is out of order, holds what does not begin with ``prefix``, or does not advance.
     """
-    last, token, idle = start_after, "", 0
+    last, token, idle, sent = start_after, "", 0, ""
     while True:
         page = await fetch(token, last)
         found, reached = _after(page, last, order)
         # Behind a token nothing comes that was passed already: a name out of its place must not vanish as if it were that.
-        looked_at = page if token else found
-        if not order.is_sorted([entry.key for entry in looked_at.objects]) or not order.is_sorted(
-            [*looked_at.prefixes]
-        ):
+        is_next = token != "" and not page.is_again
+        looked_at = page if is_next else found
+        if not _is_in_order(looked_at, sent if is_next else "", order):
             raise Invalid(
                 f"The server does not list {label} in key order, so that a listing could not be resumed{order_hint}"
             )
+        sent = order.last_of(_ends(page)) if _ends(page) else sent
         _refuse_strangers(looked_at, prefix, label)
         _refuse_senseless_sizes(found, label)
         if found.objects or found.prefixes:
@@ -96,6 +101,20 @@ async def follow_pages(
         if idle and (page.token in ("", token) or idle > _MOST_IDLE_PAGES):
             raise Invalid(f"The listing of {label} does not advance: the server repeats itself")
         last, token = reached, page.token
+
+
+def _is_in_order(page: RawPage | ListPage, sent: str, order: KeyOrder) -> bool:
+    """Tell whether names stand in order, and objects behind ``sent``, which came last on the page before; it may come twice.
+
+    Prefixes come twice on more servers than one, and are no files.
+    """
+    keys = [entry.key for entry in page.objects]
+    is_behind = not sent or not keys or keys[0] == sent or order.is_behind(keys[0], sent)
+    return is_behind and order.is_sorted(keys) and order.is_sorted([*page.prefixes])
+
+
+def _ends(page: RawPage | ListPage) -> list[str]:
+    return [*(entry.key for entry in page.objects[-1:]), *page.prefixes[-1:]]
 
 
 def _refuse_strangers(page: RawPage | ListPage, prefix: str, label: str) -> None:
@@ -126,6 +145,6 @@ def _after(page: RawPage, last: str, order: KeyOrder) -> tuple[ListPage, str]:
         objects = [entry for entry in objects if order.is_behind(entry.key, last)]
     if last and prefixes:
         prefixes = [entry for entry in prefixes if order.is_behind(entry, last)]
-    ends = [*(entry.key for entry in objects[-1:]), *prefixes[-1:]]
-    reached = order.last_of(ends) if ends else last
-    return ListPage(tuple(objects), tuple(prefixes), reached), reached
+    found = ListPage(tuple(objects), tuple(prefixes), last)
+    reached = order.last_of(_ends(found)) if _ends(found) else last
+    return replace(found, last_key=reached), reached

@@ -42,6 +42,7 @@ _FAILED = (Unavailable, "the server failed. It is tried again")
 _DAMAGED = (Unavailable, "the bytes were changed on the way. They are sent again")
 _ABSENT = (NotFound, "it does not exist")
 _CHANGED = (Changed, "it was changed since it was listed")
+_IN_THE_WAY = (Invalid, "another object is in the way: on this server no name is an object's and a folder's at once")
 _UNACCEPTED = (Invalid, "the server does not accept this request")
 _STRANGE = (Invalid, "unexpected answer. Check that the endpoint is an S3 server's")
 _NOT_THE_STORE = (
@@ -51,8 +52,10 @@ _NOT_THE_STORE = (
 
 _BY_CODE: dict[str, Verdict] = {
     **dict.fromkeys(EXPIRED_CODES, _EXPIRED),
-    **dict.fromkeys(
-        ("InvalidAccessKeyId", "InvalidToken", "InvalidSecurity", "NotSignedUp", "InvalidClientTokenId"), _REFUSED
+    **dict.fromkeys(("InvalidAccessKeyId", "InvalidSecurity", "NotSignedUp", "InvalidClientTokenId"), _REFUSED),
+    "InvalidToken": (
+        InvalidCredentials,
+        "sessionToken does not belong to the access key. Put access key id, secret access key and token of one session into the Secret",
     ),
     "SignatureDoesNotMatch": (InvalidCredentials, "the signature was refused. Check the secret access key"),
     **dict.fromkeys(("AccessDenied", "AllAccessDisabled", "AccountProblem", "InvalidPayer"), _DENIED),
@@ -67,9 +70,12 @@ _BY_CODE: dict[str, Verdict] = {
     **dict.fromkeys(("XAmzContentSHA256Mismatch", "BadDigest"), _DAMAGED),
     CLOCK_SKEW: (Unavailable, "this machine's clock and the server's differ too much. Set the clock"),
     "PreconditionFailed": _CHANGED,
+    # Servers that keep objects as files: versitygw, MinIO.
+    **dict.fromkeys(
+        ("ObjectParentIsFile", "ExistingObjectIsDirectory", "XMinioParentIsObject", "XMinioObjectExistsAsDirectory"),
+        _IN_THE_WAY,
+    ),
 }
-_PASSING_CONFLICTS = ("OperationAborted", "ConditionalRequestConflict")
-"""Codes of a 409 that may be gone in a moment; any other has a reason that lasts."""
 _BY_STATUS: dict[int, Verdict] = {
     401: _REFUSED,
     403: (AccessDenied, "access denied. Check the credentials and what they may do"),
@@ -133,8 +139,6 @@ def _judge(request: Request, reply: Reply, said: _Said) -> Verdict:
         return _judge_absent(request, reply, said)
     if reply.status == 503 and "retry-after" in reply.headers:
         return _SLOW_DOWN
-    if reply.status == 409 and code and code not in _PASSING_CONFLICTS:
-        return _UNACCEPTED
     return _BY_STATUS.get(reply.status) or (_UNACCEPTED if code and reply.status < 500 else _STRANGE)
 
 

@@ -92,10 +92,42 @@ REFUSALS: dict[str, tuple[list[Json], str]] = {
         ],
         REFUSED,
     ),
+    "a policy": (
+        [event('admission webhook "a.b" denied the request: no.')],
+        'the namespace refuses its pods: admission webhook "a.b" denied the request: no. Ask',
+    ),
+    "a pod that cannot be": (
+        [event('Error creating: Pod "x-abcde" is invalid: spec')],
+        "the namespace refuses its pods: pods is invalid: spec. Ask",
+    ),
+    "an outage": ([event("Error creating: Timeout")], "its pods cannot be created: Timeout. It is tried again"),
+    "a namespace that goes": (
+        [
+            event(
+                'Error creating: pods "x" is forbidden: unable to create new content in namespace a because it is being terminated'
+            )
+        ],
+        "its pods cannot be created: pods is forbidden: unable to create new content in namespace a because it is being terminated. "
+        "The namespace is being deleted",
+    ),
+    "refused in the second in which it was resumed": (
+        [
+            event("x", "Resumed", lastTimestamp=AT_TEN, metadata={"name": "j.18a1"}),
+            event(lastTimestamp=AT_TEN, metadata={"name": "j.18a2"}),
+        ],
+        REFUSED,
+    ),
+    "made in the second in which it was refused": (
+        [
+            event(lastTimestamp=AT_TEN, metadata={"name": "j.18a1"}),
+            event("x", "SuccessfulCreate", lastTimestamp=AT_TEN, metadata={"name": "j.18a2"}),
+        ],
+        "",
+    ),
     "refused again": ([event("Job resumed", "Resumed", lastTimestamp=AT_TEN), event(lastTimestamp=AT_ELEVEN)], REFUSED),
     "refused before it was paused": ([event(lastTimestamp=AT_NINE), event("x", "Resumed", lastTimestamp=AT_TEN)], ""),
     "made since": ([event(lastTimestamp=AT_NINE), event("x", "SuccessfulCreate", lastTimestamp=AT_TEN)], ""),
-    "words without an end": ([event("x" * 5000)], f"the namespace refuses its pods: {'x' * 599}…. Ask"),
+    "words without an end": ([event("x" * 5000)], f"its pods cannot be created: {'x' * 599}…. It is tried again"),
 }
 
 

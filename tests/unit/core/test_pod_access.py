@@ -107,4 +107,10 @@ WAITED_FOR: dict[str, tuple[Json, set[tuple[str, str]]]] = {
 @pytest.mark.parametrize("name", WAITED_FOR)
 def test_what_a_pod_waits_for_is_known(name: str) -> None:
     pod, expected = WAITED_FOR[name]
-    assert set(needed_objects(pod["spec"])) == expected
+    assert set(needed_objects(pod["spec"], are_made=False)) == expected
+
+
+@pytest.mark.parametrize("name", WAITED_FOR)
+def test_pods_that_are_made_need_their_service_account_no_more(name: str) -> None:
+    pod, expected = WAITED_FOR[name]
+    assert set(needed_objects(pod["spec"], are_made=True)) == {each for each in expected if each[0] != "ServiceAccount"}

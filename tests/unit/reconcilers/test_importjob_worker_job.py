@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from datetime import timedelta
 
 import pytest
 import structlog
@@ -11,6 +12,7 @@ from tests.support.house import DSN
 from tests.unit.reconcilers.import_house import FIRST, ImportHouse, Json
 from videovector_operator.core import names
 from videovector_operator.core.keys import ObjectKey
+from videovector_operator.errors import ClusterError
 
 
 @pytest.fixture(autouse=True)
@@ -82,15 +84,22 @@ def refusal(house: ImportHouse, **parts: object) -> Json:
     }
 
 
+def start(house: ImportHouse, *, seconds_ago: int) -> None:
+    """The Job controller has seen that the Job was let go."""
+    started = house.clock() - timedelta(seconds=seconds_ago)
+    house.job_status(startTime=started.strftime("%Y-%m-%dT%H:%M:%SZ"))
+
+
 async def test_pods_that_the_namespace_refuses_say_why(house: ImportHouse) -> None:
     house.apply_all()
     await house.settle()
     house.fake.apply(refusal(house))
+    start(house, seconds_ago=60)
     result = await house.look(FIRST)
     assert house.words(FIRST) == ("Unknown", "WorkerNotStarting")
     words = "no worker is running: the namespace refuses its pods: pods is forbidden: exceeded quota: small. Ask"
     assert house.message(FIRST).startswith(words)
-    assert result.requeue_after == 3.0
+    assert result.requeue_after == 30.0, "whoever asks for Events has the API server read all of the namespace's"
 
     house.job_status(active=1)
     await house.look(FIRST)
@@ -104,6 +113,25 @@ async def test_events_of_others_and_other_events_are_not_its_trouble(house: Impo
     house.apply_all()
     await house.settle()
     house.fake.apply(refusal(house, **parts))
+    start(house, seconds_ago=60)
+    await house.look(FIRST)
+    assert house.words(FIRST) == ("Unknown", "Pending")
+
+
+async def test_a_job_that_has_just_been_let_go_costs_no_question_for_events(house: ImportHouse) -> None:
+    house.apply_all()
+    await house.settle()
+    house.fake.apply(refusal(house))
+    start(house, seconds_ago=1)
+    result = await house.look(FIRST)
+    assert (house.words(FIRST), result.requeue_after) == (("Unknown", "Pending"), 3.0)
+
+
+async def test_events_that_cannot_be_read_stop_nothing(house: ImportHouse) -> None:
+    house.apply_all()
+    await house.settle()
+    start(house, seconds_ago=60)
+    house.fake.fail("list", ClusterError("no right", 403, "Forbidden"), kind="Event")
     await house.look(FIRST)
     assert house.words(FIRST) == ("Unknown", "Pending")
 

@@ -9,7 +9,9 @@ import pytest
 from typing_extensions import override
 
 from tests.support.virtual_time import run_virtually
+from videovector_operator.control import operator as control
 from videovector_operator.errors import Unavailable
+from videovector_operator.storage import access
 from videovector_operator.storage.access import probe_access
 from videovector_operator.storage.fake import FakeStorage
 from videovector_operator.storage.port import AccessReport, Action, ObjectInfo, Verdict
@@ -101,3 +103,8 @@ def test_a_removal_that_hangs_too_is_given_up(storage: Late) -> None:
     storage.before_delete = hang
     with pytest.raises(Unavailable, match="may be left there"):
         run_virtually(probe(storage))
+
+
+def test_a_removal_takes_less_than_an_operator_that_stops() -> None:
+    """Else it would be broken off too."""
+    assert access._REMOVAL_SECONDS < control._STOP_SECONDS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -15,7 +16,7 @@ from videovector_operator.storage.azure_list import Listing
 from videovector_operator.storage.azure_order import AzureOrder
 from videovector_operator.storage.endpoint_policy import EndpointPolicy
 from videovector_operator.storage.exchange import Exchange
-from videovector_operator.storage.listing import KeyOrder, RawPage, follow_pages
+from videovector_operator.storage.listing import Fetch, KeyOrder, RawPage, follow_pages
 from videovector_operator.storage.port import ObjectInfo
 from videovector_operator.storage.request import Request
 
@@ -121,3 +122,38 @@ async def test_the_largest_size_that_the_catalog_holds_passes() -> None:
     page = raw(["a"])
     page.objects[0] = replace(page.objects[0], size=2**63 - 1)
     assert await follow(page, "") == ["a"]
+
+
+def pages_of(*pages: list[str], prefixes: Sequence[str] = (), is_again: bool = False) -> Fetch:
+    """Pages that are asked for by tokens: their numbers. Each has the same prefixes; ``is_again`` is the last one's."""
+    made = [raw(keys, [*prefixes]) for keys in pages]
+    numbered = [page._replace(more=True, token=str(number)) for number, page in enumerate(made[:-1], 1)]
+    numbered.append(made[-1]._replace(is_again=is_again))
+
+    async def fetch(token: str, _: str) -> RawPage:
+        return numbered[int(token or "0")]
+
+    return fetch
+
+
+async def keys_of(fetch: Fetch) -> list[str]:
+    pages = follow_pages(fetch, "bucket 'media'", "", order_hint="")
+    return [entry.key async for page in pages for entry in page.objects]
+
+
+@pytest.mark.parametrize("second", [["B", "c"], ["B"], ["Z", "b"]])
+async def test_a_name_out_of_its_place_behind_a_token_does_not_vanish(second: list[str]) -> None:
+    with pytest.raises(Invalid, match="does not list bucket 'media' in key order"):
+        await keys_of(pages_of(["A", "a"], second))
+
+
+async def test_the_last_name_may_come_twice() -> None:
+    assert await keys_of(pages_of(["a", "b"], ["b", "c"])) == ["a", "b", "c"]
+
+
+async def test_a_prefix_may_come_twice() -> None:
+    assert await keys_of(pages_of(["a"], ["c"], prefixes=["b/"])) == ["a", "c"]
+
+
+async def test_a_page_that_begins_again_gives_what_is_new() -> None:
+    assert await keys_of(pages_of(["a", "b"], ["a", "b", "c"], is_again=True)) == ["a", "b", "c"]

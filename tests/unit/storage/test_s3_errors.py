@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from videovector_operator.errors import Invalid, NotFound, StorageError, Unavailable
+from videovector_operator.errors import Invalid, InvalidCredentials, NotFound, StorageError, Unavailable
 from videovector_operator.storage.endpoint_policy import EndpointPolicy
 from videovector_operator.storage.port import S3Source
 from videovector_operator.storage.request import Reply, Request
@@ -90,3 +90,27 @@ def test_our_own_words_are_not_blotted_out() -> None:
     error = build_error(READ, ADDRESS, Reply(404, XML, refusal("NoSuchBucket")), ("minio", "read", "Such"))
     assert "Cannot read object 'a' in bucket 'media' at http://minio.storage.svc:9000" in error.message
     assert (type(error), error.code) == (NotFound, "NoSuchBucket")
+
+
+WRITE = Request("PUT", "write object 'a/b'", path="/a/b")
+CONFLICTS: dict[str, tuple[str, type[StorageError], str]] = {
+    "a file where a folder must be": ("ObjectParentIsFile", Invalid, "another object is in the way"),
+    "a folder where a file must be": ("XMinioObjectExistsAsDirectory", Invalid, "another object is in the way"),
+    "another write at the same time": ("ConditionalRequestConflict", Unavailable, "It is tried again"),
+    "something else at the same time": ("OperationAborted", Unavailable, "It is tried again"),
+    "a code that is not known": ("UploadCompletedMeanwhile", Unavailable, "It is tried again"),
+}
+
+
+@pytest.mark.parametrize("case", CONFLICTS)
+def test_which_conflicts_last(case: str) -> None:
+    code, kind, words = CONFLICTS[case]
+    error = build_error(WRITE, ADDRESS, Reply(409, XML, refusal(code)))
+    assert (type(error), error.code) == (kind, code)
+    assert words in error.message
+
+
+def test_a_token_of_another_session_is_told() -> None:
+    error = build_error(READ, ADDRESS, Reply(400, XML, refusal("InvalidToken")))
+    assert type(error) is InvalidCredentials
+    assert "sessionToken does not belong to the access key" in error.message

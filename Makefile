@@ -35,8 +35,8 @@ demo-down: $(STAMP) ## Remove everything that the demo has made.
 	@$(PYTHON) -m tools.demo down
 
 .PHONY: test
-test: check-static $(STAMP) ## Every test: unit, contract, cluster, container end-to-end (ARGS=… for pytest).
-	@$(PYTHON) -m tools.testservers build
+test: $(STAMP) ## Every test: unit, contract, cluster, container end-to-end (ARGS=… for pytest).
+	@$(MAKE) --jobs=2 --output-sync=target check-static test-servers
 	@$(MAKE) cluster-image > .cache/cluster-image.log 2>&1 & builds=$$!; status=0; \
 		trap "kill $$builds 2> /dev/null || true" EXIT; \
 		$(PYTEST) -n auto --dist loadfile tests/test_repository.py tests/unit tests/contract \
@@ -52,6 +52,10 @@ test: check-static $(STAMP) ## Every test: unit, contract, cluster, container en
 		wait $$api || status=1; \
 		cat .cache/cluster-tests.log; \
 		exit $$status
+
+.PHONY: test-servers
+test-servers: $(STAMP)
+	@$(PYTHON) -m tools.testservers build
 
 .PHONY: check
 check: check-static test-unit ## Format, lint, types, imports and unit tests; needs no server, one to two minutes.

@@ -59,7 +59,7 @@ def test_a_quota_that_allows_no_pod_is_told_and_goes(catalogued: World, connecto
         )
         message = condition(body, "Ready")["message"]
         assert "quota: none-today" in message
-        assert "Ask who administers the namespace to allow them" in message
+        assert "Ask who administers it to allow them" in message
         catalogued.api.delete(f"{quotas}/none-today")
         with LocalKubelet(catalogued):
             catalogued.wait("ImportJob", "first", is_ready, 90)

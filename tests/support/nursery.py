@@ -93,6 +93,8 @@ class Nursery:
     def start(self, name: str, arguments: Sequence[str], env: Mapping[str, str], log: Path) -> Fork:
         """Start ``videovector-operator ARGUMENTS`` with more environment; ``name`` is unique."""
         assert self._process.stdin is not None
+        # It may be looked at before the fork has come to open it.
+        log.touch(mode=0o600)
         order = {"name": name, "arguments": list(arguments), "env": dict(env), "log": str(log)}
         with self._orders:
             self._process.stdin.write(json.dumps(order).encode() + b"\n")

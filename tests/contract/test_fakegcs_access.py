@@ -4,38 +4,21 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from urllib.request import urlopen
 
 import pytest
 
-from tests.contract.fakegcs_worlds import World, open_world
+from tests.contract.fakegcs_worlds import World
 from tests.contract.gcs_calls import READ, Calls, token_of
 from tests.contract.raw_http import Reply, send
-from tools.testservers import FakeGcsServer
 from tools.testservers.clients import gcs_client
 from tools.testservers.gcs_accounts import OBJECT_PERMISSIONS, READ_ONLY, ServiceAccount, make_account
 
+pytest_plugins = ["tests.contract.fakegcs_servers"]
 pytestmark = pytest.mark.contract
 
 _NUMBERS = itertools.count(1)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[FakeGcsServer]:
-    with FakeGcsServer(f"contract-fakegcs-{os.getpid()}") as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def account(server: FakeGcsServer) -> ServiceAccount:
-    return server.create_account("writer")
-
-
-@pytest.fixture
-def world(server: FakeGcsServer, account: ServiceAccount) -> World:
-    return open_world(server, account)
 
 
 def forged(account: ServiceAccount) -> ServiceAccount:

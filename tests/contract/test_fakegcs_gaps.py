@@ -5,33 +5,13 @@ A gap is asserted, so that one which has been repaired is noticed: the front may
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-
 import pytest
 
-from tests.contract.fakegcs_worlds import WRONG, World, open_world
+from tests.contract.fakegcs_worlds import WRONG, World
 from tests.contract.gcs_calls import UNIT
-from tools.testservers import FakeGcsServer
-from tools.testservers.gcs_accounts import ServiceAccount
 
+pytest_plugins = ["tests.contract.fakegcs_servers"]
 pytestmark = pytest.mark.contract
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[FakeGcsServer]:
-    with FakeGcsServer(f"contract-fakegcs-{os.getpid()}") as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def account(server: FakeGcsServer) -> ServiceAccount:
-    return server.create_account("writer")
-
-
-@pytest.fixture
-def world(server: FakeGcsServer, account: ServiceAccount) -> World:
-    return open_world(server, account)
 
 
 def test_gap_credentials_are_never_checked(world: World) -> None:

@@ -4,36 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.contract.fakegcs_worlds import WRONG, World, generation_of, open_world
+from tests.contract.fakegcs_worlds import WRONG, World, generation_of
 from tests.contract.gcs_calls import UNIT, Calls, crc32c_of, token_of
 from tests.contract.raw_http import send
-from tools.testservers import FakeGcsServer
-from tools.testservers.gcs_accounts import OBJECT_PERMISSIONS, ServiceAccount
+from tools.testservers.gcs_accounts import OBJECT_PERMISSIONS
 
+pytest_plugins = ["tests.contract.fakegcs_servers"]
 pytestmark = pytest.mark.contract
 
 LARGE = 17 * 1024 * 1024
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[FakeGcsServer]:
-    with FakeGcsServer(f"contract-fakegcs-{os.getpid()}") as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def account(server: FakeGcsServer) -> ServiceAccount:
-    return server.create_account("writer")
-
-
-@pytest.fixture
-def world(server: FakeGcsServer, account: ServiceAccount) -> World:
-    return open_world(server, account)
 
 
 def test_preconditions(world: World) -> None:

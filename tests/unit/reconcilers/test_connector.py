@@ -6,7 +6,6 @@ import asyncio
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-import structlog
 from structlog.testing import capture_logs
 
 from tests.support.house import House, secret_manifest
@@ -19,11 +18,6 @@ from videovector_operator.storage.port import AccessReport
 
 FOOTAGE = ObjectKey("Connector", "media", "footage")
 KEYS = ObjectKey("Secret", "media", "keys")
-
-
-@pytest.fixture(autouse=True)
-def _plain_logging() -> None:
-    structlog.reset_defaults()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-import structlog
 
 from tests.support.house import House, secret_manifest
 from tests.support.samples import connector_manifest
@@ -11,11 +10,6 @@ from videovector_operator.core.keys import ObjectKey
 from videovector_operator.storage.port import Action
 
 FOOTAGE = ObjectKey("Connector", "media", "footage")
-
-
-@pytest.fixture(autouse=True)
-def _plain_logging() -> None:
-    structlog.reset_defaults()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-import structlog
 
 from tests.support.certificates import make_certificate
 from tests.support.house import House, secret_manifest
@@ -14,11 +13,6 @@ from videovector_operator.storage.fake import FakeStorage
 
 FOOTAGE = ObjectKey("Connector", "media", "footage")
 KEYS = ObjectKey("Secret", "media", "keys")
-
-
-@pytest.fixture(autouse=True)
-def _plain_logging() -> None:
-    structlog.reset_defaults()
 
 
 @pytest.fixture

@@ -5,18 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-import structlog
 
 from tests.support.house import secret_manifest
 from tests.support.samples import connector_manifest, index_manifest
 from tests.unit.reconcilers.import_house import FILMS, FIRST, FOOTAGE, ImportHouse
 from videovector_operator.core.keys import ObjectKey
 from videovector_operator.core.records import FileOutcome
-
-
-@pytest.fixture(autouse=True)
-def _plain_logging() -> None:
-    structlog.reset_defaults()
 
 
 @pytest.fixture

@@ -5,15 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-import structlog
 
 from tests.support.samples import import_manifest, index_manifest
 from tests.unit.reconcilers.import_house import FILMS, FIRST, FOOTAGE, ImportHouse
-
-
-@pytest.fixture(autouse=True)
-def _plain_logging() -> None:
-    structlog.reset_defaults()
 
 
 @pytest.fixture

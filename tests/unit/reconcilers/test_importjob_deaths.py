@@ -6,17 +6,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-import structlog
 
 from tests.unit.reconcilers.import_house import FILMS, FIRST, ImportHouse, Json
 from videovector_operator.catalog.fake import FakeCatalog
 from videovector_operator.core.keys import ObjectKey
 from videovector_operator.errors import ClusterError
-
-
-@pytest.fixture(autouse=True)
-def _plain_logging() -> None:
-    structlog.reset_defaults()
 
 
 class Killed(BaseException):

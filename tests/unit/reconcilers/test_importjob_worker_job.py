@@ -6,18 +6,12 @@ import base64
 from datetime import timedelta
 
 import pytest
-import structlog
 
 from tests.support.house import DSN
 from tests.unit.reconcilers.import_house import FIRST, ImportHouse, Json
 from videovector_operator.core import names
 from videovector_operator.core.keys import ObjectKey
 from videovector_operator.errors import ClusterError
-
-
-@pytest.fixture(autouse=True)
-def _plain_logging() -> None:
-    structlog.reset_defaults()
 
 
 @pytest.fixture

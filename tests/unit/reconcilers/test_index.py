@@ -3,7 +3,6 @@ from __future__ import annotations
 from typing import Literal
 
 import pytest
-import structlog
 
 from tests.support.house import House
 from tests.support.samples import index_manifest
@@ -14,11 +13,6 @@ from videovector_operator.errors import ClusterError
 
 FILMS = ObjectKey("Index", "media", "films")
 ID = names.index_id("media", "films")
-
-
-@pytest.fixture(autouse=True)
-def _plain_logging() -> None:
-    structlog.reset_defaults()
 
 
 @pytest.fixture

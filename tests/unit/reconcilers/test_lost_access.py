@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import structlog
 
 from tests.support.certificates import make_certificate
 from tests.support.house import House, secret_manifest
@@ -20,11 +19,6 @@ KEYS = ObjectKey("Secret", "media", "keys")
 AUTHORITIES = ObjectKey("ConfigMap", "media", "authorities")
 FIRST = ObjectKey("ImportJob", "media", "first")
 LOSSES = [KEYS, AUTHORITIES]
-
-
-@pytest.fixture(autouse=True)
-def _plain_logging() -> None:
-    structlog.reset_defaults()
 
 
 def authorities() -> Json:

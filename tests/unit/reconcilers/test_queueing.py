@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 import pytest
-import structlog
 
 from tests.support.samples import import_manifest
 from tests.unit.reconcilers.queue_house import FILMS, FOOTAGE, Json, QueueHouse, key
-
-
-@pytest.fixture(autouse=True)
-def _plain_logging() -> None:
-    structlog.reset_defaults()
 
 
 @pytest.fixture

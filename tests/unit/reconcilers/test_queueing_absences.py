@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import pytest
-import structlog
 
 from tests.support.house import secret_manifest
 from tests.support.samples import connector_manifest
 from tests.unit.reconcilers.queue_house import FILMS, FOOTAGE, KEYS, QueueHouse, key
 from videovector_operator.core.keys import ObjectKey
 from videovector_operator.core.records import RunCounters
-
-
-@pytest.fixture(autouse=True)
-def _plain_logging() -> None:
-    structlog.reset_defaults()
 
 
 @pytest.fixture

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import pytest
-import structlog
 
 from tests.support.samples import import_manifest, make_connector, make_import
 from tests.unit.reconcilers.queue_house import FILMS, FOOTAGE, QueueHouse, key
 from videovector_operator.core.importjob import build_run_spec
 from videovector_operator.core.records import RunCounters, RunState
 from videovector_operator.errors import ClusterError
-
-
-@pytest.fixture(autouse=True)
-def _plain_logging() -> None:
-    structlog.reset_defaults()
 
 
 @pytest.fixture

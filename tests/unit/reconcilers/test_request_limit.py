@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import structlog
 
 from tests.support.house import House, secret_manifest
 from tests.support.samples import connector_manifest, import_manifest, index_manifest
@@ -17,11 +16,6 @@ from videovector_operator.core.records import RunCounters, RunState
 CONNECTOR_ID = names.connector_id("media", "footage")
 FOOTAGE = ObjectKey("Connector", "media", "footage")
 FIRST = ObjectKey("ImportJob", "media", "first")
-
-
-@pytest.fixture(autouse=True)
-def _plain_logging() -> None:
-    structlog.reset_defaults()
 
 
 class LimitHouse(House):

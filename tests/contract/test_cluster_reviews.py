@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import pytest
 
 from tests.contract.cluster_worlds import FakeWorld, RealWorld
-from tools.devcluster.errors import DevClusterError
+from tests.support.cluster_users import wait_until_allowed
 from tools.devcluster.fixtures import DevCluster
 from videovector_operator.cluster.port import Cluster
 from videovector_operator.core.keys import ObjectKey
@@ -56,21 +54,8 @@ class RealPeople:
         kubectl(*here, "create", "role", "reader", *rule)
         kubectl(*here, "create", "rolebinding", "reader", "--role=reader", f"--serviceaccount={world.namespace}:reader")
         self.token = kubectl(*here, "create", "token", "reader").strip()
-        self._wait_granted(kubectl, here)
-
-    def _wait_granted(self, kubectl: Callable[..., str], here: Sequence[str]) -> None:
-        """The API server's authoriser learns of a new role a moment later."""
-        who = f"--as=system:serviceaccount:{self.namespace}:reader"
-        question = ("auth", "can-i", "get", "connectors.videovector.io", "--subresource=browse", who, *here)
-        deadline = time.monotonic() + 20
-        while True:
-            try:
-                kubectl(*question)
-            except DevClusterError:
-                assert time.monotonic() < deadline, "the right does not come"
-                time.sleep(0.1)
-            else:
-                return
+        who = f"--as=system:serviceaccount:{world.namespace}:reader"
+        wait_until_allowed(kubectl, "get", "connectors.videovector.io", "--subresource=browse", who, *here)
 
 
 @pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.cluster)])

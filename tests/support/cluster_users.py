@@ -6,7 +6,7 @@ import base64
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -127,17 +127,9 @@ class People:
                 who = ["--as=anybody", f"--as-group={subject['name']}"]
             case _:
                 who = [f"--as={subject['name']}"]
-        question = ("auth", "can-i", verb, resource, f"--subresource={subresource}", "-n", namespace, *who)
-        deadline = time.monotonic() + 10
-        while True:
-            try:
-                self._cluster.run_kubectl(*question)
-            except DevClusterError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.1)
-            else:
-                return
+        wait_until_allowed(
+            self._cluster.run_kubectl, verb, resource, f"--subresource={subresource}", "-n", namespace, *who
+        )
 
     def _write(self, name: str, user: Json) -> Path:
         authority = self._cluster.control.layout.pki / "ca.crt"
@@ -158,3 +150,17 @@ class People:
         path.write_text(json.dumps(config))
         path.chmod(0o600)
         return path
+
+
+def wait_until_allowed(kubectl: Callable[..., str], *question: str) -> None:
+    """Wait until `kubectl auth can-i` says yes: the API server's authoriser learns of a new role a moment later."""
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            kubectl("auth", "can-i", *question)
+        except DevClusterError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+        else:
+            return

@@ -11,20 +11,15 @@ from structlog.testing import capture_logs
 from tests.support.house import House, secret_manifest
 from tests.support.samples import connector_manifest
 from tests.support.virtual_time import run_virtually
-from videovector_operator.core.keys import ObjectKey
+from tests.unit.reconcilers.connector_house import FOOTAGE, KEYS, build_connector_house
 from videovector_operator.errors import Invalid, InvalidCredentials, NotFound, Unavailable
 from videovector_operator.storage.fake import FakeStorage
 from videovector_operator.storage.port import AccessReport
 
-FOOTAGE = ObjectKey("Connector", "media", "footage")
-KEYS = ObjectKey("Secret", "media", "keys")
-
 
 @pytest.fixture
 def house() -> House:
-    made = House()
-    made.fake.apply(connector_manifest())
-    return made
+    return build_connector_house(has_secret=False)
 
 
 @pytest.fixture

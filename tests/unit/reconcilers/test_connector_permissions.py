@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.house import House, secret_manifest
-from tests.support.samples import connector_manifest
-from videovector_operator.core.keys import ObjectKey
+from tests.support.house import House
+from tests.unit.reconcilers.connector_house import FOOTAGE, build_connector_house
 from videovector_operator.storage.port import Action
-
-FOOTAGE = ObjectKey("Connector", "media", "footage")
 
 
 @pytest.fixture
 def tested() -> House:
-    made = House()
-    made.fake.apply(connector_manifest())
-    made.fake.apply(secret_manifest())
-    return made
+    return build_connector_house(has_secret=True)
 
 
 async def test_a_refused_read_stalls_an_import_connector(tested: House) -> None:

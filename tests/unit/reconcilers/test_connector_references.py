@@ -7,19 +7,15 @@ import pytest
 from tests.support.certificates import make_certificate
 from tests.support.house import House, secret_manifest
 from tests.support.samples import connector_manifest
+from tests.unit.reconcilers.connector_house import FOOTAGE, KEYS, build_connector_house
 from videovector_operator.core.keys import ObjectKey
 from videovector_operator.errors import ClusterError, Invalid
 from videovector_operator.storage.fake import FakeStorage
 
-FOOTAGE = ObjectKey("Connector", "media", "footage")
-KEYS = ObjectKey("Secret", "media", "keys")
-
 
 @pytest.fixture
 def house() -> House:
-    made = House()
-    made.fake.apply(connector_manifest())
-    return made
+    return build_connector_house(has_secret=False)
 
 
 @pytest.fixture

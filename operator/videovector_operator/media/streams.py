@@ -41,6 +41,8 @@ _OPTIONS = {
 }
 # ... but for bare AAC frames. Without a header the duration comes from the mean bit rate: look at more frames.
 _FRAME_OPTIONS = {**_OPTIONS, "probesize": str(BLOCK_BYTES), "codec_whitelist": "aac"}
+_BARE_FRAMES = (Format.AAC, Format.MP3)
+"""Known by a dozen set bits alone: libav calls those a stream, of which it says nothing when no whole frame follows."""
 av.logging.set_level(None)
 
 
@@ -73,7 +75,7 @@ def _open(reader: PartialReader, found: Format, timeout_seconds: float) -> Input
         reader,
         mode="r",
         format=FACTS[found].demuxer,
-        options=_FRAME_OPTIONS if found in (Format.AAC, Format.MP3) else _OPTIONS,
+        options=_FRAME_OPTIONS if found in _BARE_FRAMES else _OPTIONS,
         buffer_size=BLOCK_BYTES,
         metadata_errors="replace",
         timeout=timeout_seconds,
@@ -115,6 +117,8 @@ def _describe(container: InputContainer, content: PartialObject, found: Format) 
         raise ValueError("it holds neither video nor audio")
     kind = MediaKind.VIDEO if videos else MediaKind.AUDIO
     video, audio = (videos[0] if videos else None), (audios[0] if audios else None)
+    if found in _BARE_FRAMES and _positive(audio, "sample_rate") is None:
+        raise ValueError("it holds no whole frame")
     content_types = FACTS[found].content_types
     return Probe(
         kind=kind,

@@ -10,7 +10,7 @@ from typing import Any
 
 import av
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.media.driving import drive, ffprobe
@@ -209,6 +209,8 @@ def test_only_media_errors_come_out_of_garbled_files(
         drive(bytes(data), name, head=chance.choice([64, 1000, 65536]))
 
 
+@example(data=b"\xff\xf0\x00\x00", key="a.mp4")
+@example(data=b"\xff\xf1\x50\x80\x00\x1f\xfc", key="a.aac")
 @given(data=st.binary(min_size=1, max_size=300), key=st.sampled_from([f"a.{extension}" for extension in MEDIA_TYPES]))
 @settings(max_examples=300)
 def test_only_media_errors_come_out_of_noise(data: bytes, key: str) -> None:

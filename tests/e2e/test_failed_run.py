@@ -98,7 +98,7 @@ def test_cancelling_keeps_what_was_imported_and_stops(site: ImportSite, small_fi
         asked = time.monotonic()
         assert site.world.patch("ImportJob", "cancelled", {"spec": {"cancel": True}})[0] == 200
         job = site.wait_ended("cancelled")
-    assert time.monotonic() - asked < 15
+    assert time.monotonic() - asked < 30
     assert reason_of(job) == ("Cancelled", "False", "Cancelled")
     assert 0 < imported(job) < copies * len(small_files)
     site.world.wait(

@@ -138,9 +138,8 @@ class ImportSite:
 
     def run_id(self, name: str) -> str:
         """The public id of a run, once the operator has given it."""
-        found: str = self.world.wait("ImportJob", name, lambda job: bool((job.get("status") or {}).get("id")))[
-            "status"
-        ]["id"]
+        job = self._wait(name, lambda job: bool((job.get("status") or {}).get("id")), 60.0)
+        found: str = job["status"]["id"]
         return found
 
     def wait_ended(self, name: str, seconds: float = 90.0) -> Json:
@@ -159,9 +158,9 @@ class ImportSite:
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.system.explain(self.world.namespace)}") from None
 
-    def wait_counted(self, name: str, at_least: int, seconds: float = 60.0) -> Json:
+    def wait_counted(self, name: str, at_least: int, seconds: float = 90.0) -> Json:
         """Wait until so many files are imported."""
-        return self.world.wait("ImportJob", name, lambda job: imported(job) >= at_least, seconds)
+        return self._wait(name, lambda job: imported(job) >= at_least, seconds)
 
     def jobs_of(self, name: str) -> list[Json]:
         """The batch/v1 Jobs that an ImportJob has now."""

@@ -8,7 +8,9 @@ access signature only what is secret in them counts. What looks like a bearer to
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
+import os
 import re
 import threading
 from collections.abc import Iterable, Iterator
@@ -139,11 +141,12 @@ class LogFollower:
 
     def sweep(self) -> None:
         """Read what is new in every file."""
-        for path in self._directory.rglob("*.log"):
-            try:
-                self._read(path)
-            except OSError:
-                continue  # the pod was deleted meanwhile
+        # Pods are deleted meanwhile: os.walk passes over a folder that has gone, Path.rglob raises.
+        for folder, _, names in os.walk(self._directory):
+            for name in names:
+                if name.endswith(".log"):
+                    with contextlib.suppress(OSError):
+                        self._read(Path(folder, name))
 
     def rewind(self) -> None:
         """Read everything that is there once more: a needle may have been added after its text was written."""

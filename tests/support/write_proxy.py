@@ -1,7 +1,7 @@
 """A plain-HTTP proxy before the API server that counts the operator's writes and can end it at a chosen one.
 
 The kill happens right before the request is passed on (it never arrives) or right after the server has answered (the
-operator never hears of it): the two halves of "at a write".
+operator never hears of it): the two halves of "at a write". It can also cut the operator off for a while.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, Self
 
@@ -34,6 +35,8 @@ class WriteProxy:
         self._kill_at: int | None = None
         self._when: When = "after"
         self._kill: Callable[[], None] = lambda: None
+        self._is_away = False
+        self._open: dict[int, web.Request] = {}
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._started = threading.Event()
@@ -41,6 +44,20 @@ class WriteProxy:
     def arm(self, at: int, when: When, kill: Callable[[], None]) -> None:
         """Call ``kill`` at the ``at``-th write from now (1 = the next one)."""
         self._kill, self._when, self._kill_at = kill, when, len(self.writes) + at
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """Until left, every connection breaks, as if the API server had died."""
+        self._loop.call_soon_threadsafe(self._leave)
+        try:
+            yield
+        finally:
+            self._is_away = False
+
+    def _leave(self) -> None:
+        self._is_away = True
+        for request in self._open.values():
+            _break(request)
 
     @property
     def armed(self) -> bool:
@@ -94,6 +111,16 @@ class WriteProxy:
         await asyncio.gather(*rest, return_exceptions=True)
 
     async def _forward(self, request: web.Request) -> web.StreamResponse:
+        if self._is_away:
+            _break(request)
+            raise web.HTTPServiceUnavailable
+        self._open[id(request)] = request
+        try:
+            return await self._count_and_forward(request)
+        finally:
+            del self._open[id(request)]
+
+    async def _count_and_forward(self, request: web.Request) -> web.StreamResponse:
         is_write = request.method in ("POST", "PUT", "PATCH", "DELETE") and "/leases" not in request.path
         doomed = False
         if is_write:
@@ -127,3 +154,8 @@ class WriteProxy:
         except (ConnectionError, aiohttp.ClientError):
             pass  # the operator is gone: that is what this is for
         return response
+
+
+def _break(request: web.Request) -> None:
+    if request.transport is not None:
+        request.transport.abort()

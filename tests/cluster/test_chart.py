@@ -159,7 +159,7 @@ def test_pod_security_admission_has_nothing_to_say(chart: Chart) -> None:
 @pytest.mark.parametrize(("watched", "there"), [([], True), ([TEAM], False)], ids=["all namespaces", "one namespace"])
 def test_rights_end_where_the_operator_does_not_watch(chart: Chart, watched: list[str], there: bool) -> None:
     chart.install(merge(VALUES, {"watchNamespaces": watched}))
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not (chart.may("list", "events", TEAM) and chart.may("create", "tokenreviews.authentication.k8s.io", "")):
         assert time.monotonic() < deadline, "the rights do not come"
         time.sleep(0.1)
@@ -193,7 +193,7 @@ def test_users_of_the_plugin_reach_the_operators_pods_and_nothing_else(chart: Ch
     who = f"system:serviceaccount:{TEAM}:ann"
     try:
         chart.kubectl("-n", HOME, "create", "rolebinding", "ann-cli", "--role=vv-videovector-operator-cli", f"--serviceaccount={TEAM}:ann")  # fmt: skip
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not chart.may("create", "pods:portforward", HOME, who):
             assert time.monotonic() < deadline, "the right does not come"
             time.sleep(0.1)
@@ -215,7 +215,7 @@ def test_users_with_built_in_roles_see_and_edit(chart: Chart) -> None:
         ours = [rule for rule in found if "videovector.io" in rule.get("apiGroups", [])]
         return {(verb, kind) for rule in ours for verb in rule["verbs"] for kind in rule["resources"]}
 
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     # Each role is put together anew by itself.
     while not (("create", "importjobs") in rules("edit") and ("list", "importjobs") in rules("view")):
         assert time.monotonic() < deadline, "the roles are not aggregated"
@@ -325,7 +325,7 @@ def _quickstart(s3: VersityGateway) -> Json:
 
 
 def _wait_for_unsuspended_job(chart: Chart) -> str:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         for job in chart.get("jobs", "-n", TEAM)["items"]:
             if not job["spec"].get("suspend"):
@@ -336,14 +336,14 @@ def _wait_for_unsuspended_job(chart: Chart) -> str:
 
 
 def _wait_for_finalizer(chart: Chart) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not chart.get("index", "media", "-n", TEAM)["metadata"].get("finalizers"):
         assert time.monotonic() < deadline, "the Index has got no finalizer"
         time.sleep(0.1)
 
 
 def _wait_for_event(chart: Chart) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not chart.get("events", "-n", TEAM)["items"]:
         assert time.monotonic() < deadline, "no Event was posted"
         time.sleep(0.1)

@@ -361,7 +361,7 @@ def test_what_was_started_ends_with_the_command(
     # Nobody looks at it, so it does not end.
     world.create("ImportJob", "waiting", run_spec("in/"))
     process = plugin.start(reader.kubeconfig, "logs", "waiting", "--follow")
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not (children := [line for line in children_of(process.pid) if "proxy" in line]):
         assert time.monotonic() < deadline, "no kubectl proxy was started"
         time.sleep(0.05)

@@ -13,13 +13,14 @@ from tests.cluster.conftest import StartOperator
 from tests.support.clouds import CA_BUNDLE, Cloud
 from tests.support.leak_search import Needles, search_texts
 from tests.support.operator_process import OperatorProcess
+from tests.support.promptness import Promptness
 from tests.support.running_clouds import RunningClouds, running_clouds
 from tests.support.world import Json, StateRecorder, World, condition, is_ready, is_stalled
 from tools.testservers import VersityGateway
 
 CLOUDS = ("s3", "gcs", "azure-account-key", "azure-sas", "azure-client-secret")
 BUCKET = "credentials-tests"
-SECONDS = 5.0
+PROMPT = Promptness(5.0)
 """From a write of the Secret to what the Connector says of it."""
 
 
@@ -72,10 +73,10 @@ def test_every_wrong_secret_is_told_and_cured_within_seconds(
         world.wait("Connector", name, is_ready)
         for wrong in wrongs:
             replace_secret(world, "creds", wrong.data)
-            stalled = condition(world.wait("Connector", name, is_stalled, SECONDS), "Stalled")
+            stalled = condition(PROMPT.wait(world, "Connector", name, is_stalled), "Stalled")
             assert stalled["reason"] == wrong.reason, wrong.case
             replace_secret(world, "creds", right)
-            world.wait("Connector", name, is_ready, SECONDS)
+            PROMPT.wait(world, "Connector", name, is_ready)
     assert recorder.violations() == []
     needles = Needles()
     for values in (right, *(wrong.data for wrong in wrongs)):
@@ -110,9 +111,9 @@ def test_a_missing_or_broken_ca_bundle_is_told_and_cured(
             world.create_secret("authority", **data)
         elif data is not None:
             replace_secret(world, "authority", data)
-        world.wait("Connector", "trusting", partial(is_stalled_by, reason), SECONDS)
+        PROMPT.wait(world, "Connector", "trusting", partial(is_stalled_by, reason))
     replace_secret(world, "authority", {"root.pem": cloud.ca_bundle})
-    body = world.wait("Connector", "trusting", is_ready, SECONDS)
+    body = PROMPT.wait(world, "Connector", "trusting", is_ready)
     assert body["status"]["observedCaBundle"]
 
 

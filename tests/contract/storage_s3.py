@@ -169,7 +169,7 @@ def _odd_texts_of_moto() -> dict[str, Deviations]:
 
 def _find_endpoint(log: Path) -> str:
     """Wait for the line that says where the server listens; it listens by then."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         if found := re.search(r"Running on (http://[\w.:]+)\s", log.read_text()):
             return found[1]

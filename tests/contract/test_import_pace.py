@@ -119,7 +119,7 @@ def ended(run: Import) -> Iterator[Import]:
             kill(process)
 
 
-async def eventually(condition: Callable[[], Awaitable[bool]], seconds: float = 40.0) -> None:
+async def eventually(condition: Callable[[], Awaitable[bool]], seconds: float = 60.0) -> None:
     """Wait until the awaitable of ``condition()`` gives true."""
     async with asyncio.timeout(seconds):
         while not await condition():

@@ -33,7 +33,7 @@ def media_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MediaServ
         yield MediaServer(gateway, tmp_path_factory.mktemp("media"))
 
 
-async def eventually(condition: Callable[[], Awaitable[bool]], seconds: float = 20.0) -> None:
+async def eventually(condition: Callable[[], Awaitable[bool]], seconds: float = 60.0) -> None:
     """Wait until the awaitable of ``condition()`` gives true."""
     async with asyncio.timeout(seconds):
         while not await condition():

@@ -51,7 +51,7 @@ class Candidate:
         await asyncio.gather(self.task, return_exceptions=True)
 
 
-async def until(wanted: Callable[[], bool], what: str, seconds: float = 30) -> None:
+async def until(wanted: Callable[[], bool], what: str, seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not wanted():
         assert time.monotonic() < deadline, what

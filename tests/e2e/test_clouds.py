@@ -8,13 +8,14 @@ import pytest
 
 from tests.support.clouds import CA_BUNDLE, Cloud, WrongSecret
 from tests.support.installed_system import ImportSite, InstalledSystem, counts, reason_of
+from tests.support.promptness import Promptness
 from tests.support.world import condition, is_ready, is_stalled
 from tools.sample_media import QUICKSTART, generate
 
 BUCKET = "e2e-clouds"
 OUTCOMES = ("imported", "failed", "skipped")
 CLOUDS = ("s3", "gcs", "azure-account-key", "azure-sas", "azure-client-secret")
-SECONDS = 5.0
+PROMPT = Promptness(5.0)
 """From a Secret to what the Connector says of it."""
 
 
@@ -95,7 +96,7 @@ def test_a_wrong_secret_is_named_and_its_repair_is_seen(site: ImportSite, name: 
     refused(site, connector, wrong)
     right = site.system.remember(cloud.secret())
     replace_secret(site, connector, right, wrong.data)
-    site.world.wait("Connector", connector, is_ready, SECONDS)
+    PROMPT.wait(site.world, "Connector", connector, is_ready)
     # A good one that is replaced by a bad one is noticed as soon.
     replace_secret(site, connector, wrong.data, right)
     refused(site, connector, wrong)
@@ -103,7 +104,7 @@ def test_a_wrong_secret_is_named_and_its_repair_is_seen(site: ImportSite, name: 
 
 
 def refused(site: ImportSite, connector: str, wrong: WrongSecret) -> None:
-    body = site.world.wait("Connector", connector, is_stalled, SECONDS)
+    body = PROMPT.wait(site.world, "Connector", connector, is_stalled)
     ready = condition(body, "Ready")
     assert (ready["status"], ready["reason"]) == ("False", wrong.reason), ready["message"]
     if wrong.reason == "SecretKeyMissing":

@@ -154,7 +154,7 @@ class People:
 
 def wait_until_allowed(kubectl: Callable[..., str], *question: str) -> None:
     """Wait until `kubectl auth can-i` says yes: the API server's authoriser learns of a new role a moment later."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while True:
         try:
             kubectl("auth", "can-i", *question)

@@ -14,7 +14,7 @@ from videovector_operator.api.crd_files import render_crds
 _DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
-def ensure_crds(cluster: Cluster, seconds: float = 20.0) -> None:
+def ensure_crds(cluster: Cluster, seconds: float = 60.0) -> None:
     """Apply all CRDs and wait until the API server serves them."""
     crds = [yaml.safe_load(text) for text in render_crds().values()]
     for crd in crds:

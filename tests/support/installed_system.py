@@ -142,11 +142,11 @@ class ImportSite:
         found: str = job["status"]["id"]
         return found
 
-    def wait_ended(self, name: str, seconds: float = 90.0) -> Json:
+    def wait_ended(self, name: str, seconds: float = 150.0) -> Json:
         """Wait until the run is Ready or Stalled."""
         return self._wait(name, lambda job: is_ready(job) or is_stalled(job), seconds)
 
-    def wait_ready(self, name: str, seconds: float = 90.0) -> Json:
+    def wait_ready(self, name: str, seconds: float = 150.0) -> Json:
         """Wait until the run has ended well."""
         job = self.wait_ended(name, seconds)
         assert is_ready(job), f"{json.dumps(job['status'], indent=1)}\n{self.system.explain(self.world.namespace)}"
@@ -158,7 +158,7 @@ class ImportSite:
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.system.explain(self.world.namespace)}") from None
 
-    def wait_counted(self, name: str, at_least: int, seconds: float = 90.0) -> Json:
+    def wait_counted(self, name: str, at_least: int, seconds: float = 150.0) -> Json:
         """Wait until so many files are imported."""
         return self._wait(name, lambda job: imported(job) >= at_least, seconds)
 
@@ -192,7 +192,7 @@ def worker_processes(run_id: str) -> list[Process]:
     return processes.find("worker", "import", run_id)
 
 
-def wait_until(what: str, holds: Callable[[], bool], seconds: float = 30.0) -> None:
+def wait_until(what: str, holds: Callable[[], bool], seconds: float = 60.0) -> None:
     """Poll until something holds."""
     deadline = time.monotonic() + seconds
     while not holds():

@@ -94,7 +94,7 @@ class OperatorProcess:
             )
         return self
 
-    def wait_ready(self, seconds: float = 40.0) -> Self:
+    def wait_ready(self, seconds: float = 60.0) -> Self:
         """Wait until /readyz says ok."""
         deadline = time.monotonic() + seconds
         while not self.probe("/readyz"):

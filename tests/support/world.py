@@ -87,7 +87,7 @@ class World:
         status, text = self.patch(kind, name, {"metadata": {"annotations": {annotation: value}}})
         assert status == 200, text
 
-    def wait(self, kind: str, name: str, until: Callable[[Json], bool], seconds: float = 30.0) -> Json:
+    def wait(self, kind: str, name: str, until: Callable[[Json], bool], seconds: float = 60.0) -> Json:
         """Wait until ``until`` holds for the object; answers it."""
         deadline = time.monotonic() + seconds
         while True:

@@ -85,7 +85,7 @@ class World:
             return await run_import("job_1", owner, ports, settings, stop=self.stop)
 
 
-async def eventually(condition: object, seconds: float = 10.0) -> None:
+async def eventually(condition: object, seconds: float = 30.0) -> None:
     """Wait until ``condition()`` holds."""
     assert callable(condition)
     async with asyncio.timeout(seconds):

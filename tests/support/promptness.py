@@ -1,0 +1,32 @@
+"""A promise in seconds, kept over many looks: one look of a whole run may be late, for the machine may have stood still; two may not."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from tests.support.world import Json, World
+
+PATIENCE_SECONDS = 60.0
+
+
+class Promptness:
+    """Waits as `World.wait` does, and fails at the second time that it took longer than ``seconds``."""
+
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._seconds = seconds
+        self._clock = clock
+        self.late: list[str] = []
+
+    def wait(self, world: World, kind: str, name: str, until: Callable[[Json], bool]) -> Json:
+        """Wait until ``until`` holds for the object; answers it."""
+        began = self._clock()
+        body = world.wait(kind, name, until, PATIENCE_SECONDS)
+        self.note(f"{kind} {name}", self._clock() - began)
+        return body
+
+    def note(self, what: str, seconds: float) -> None:
+        """One look has taken so long."""
+        if seconds > self._seconds:
+            self.late.append(f"{what} after {seconds:.1f} s")
+        assert len(self.late) < 2, f"promised within {self._seconds:g} s: {', '.join(self.late)}"

@@ -1,0 +1,17 @@
+"""The tests' own measure of a promise in seconds: one late look is the machine's, two are ours."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.promptness import Promptness
+
+
+def test_one_late_look_is_forgiven_and_the_second_is_not() -> None:
+    prompt = Promptness(5.0)
+    for seconds in (0.1, 4.9, 5.0, 7.0, 0.2):
+        prompt.note("Connector a", seconds)
+    with pytest.raises(
+        AssertionError, match=r"promised within 5 s: Connector a after 7\.0 s, Connector b after 5\.1 s"
+    ):
+        prompt.note("Connector b", 5.1)

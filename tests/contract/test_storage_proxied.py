@@ -179,13 +179,13 @@ async def test_retry_after_is_obeyed(place: Bucket, proxy: FaultProxy, behind: S
 
 
 async def test_who_asks_for_more_time_than_there_is_is_told_on(place: Bucket, proxy: FaultProxy) -> None:
-    storage = open_at(place, proxy.endpoint, replace(QUICK, total=5.0))
+    storage = open_at(place, proxy.endpoint, replace(QUICK, total=30.0))
     proxy.inject(refuse(place, 429, {"Retry-After": "60"}), times=None)
     started = time.monotonic()
     with pytest.raises(Throttled) as slow:
         await storage.read_range("a.bin", 0, 1)
     assert slow.value.retry_after == 60
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 25
     assert len(proxy.requests()) == 1
     await storage.close()
 

@@ -138,6 +138,6 @@ def test_one_that_says_much_before_it_is_ready_does_not_get_stuck(capfd: pytest.
 
 
 def test_whoever_else_holds_the_stream_open_is_not_waited_for() -> None:
-    with child("import subprocess; subprocess.Popen(['sleep', '8']); " + SERVE):
+    with child("import subprocess; subprocess.Popen(['sleep', '30']); " + SERVE):
         began = time.monotonic()
-    assert time.monotonic() - began < 6
+    assert time.monotonic() - began < 25

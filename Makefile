@@ -16,6 +16,8 @@ IMAGE ?=
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make requirements"
 PYTEST := $(PYTHON) -m pytest
+# The same with a cache of its own, in CI with a second look at the few tests that fail: $(call looked-at,name) …
+looked-at = $(PYTHON) -m tools.second_look .cache/pytest-$(1)
 # Contract tests on a real API server: they come when its programs are built.
 ON_A_CLUSTER := $(addprefix tests/contract/test_,cluster.py cluster_reviews.py leadership.py)
 ARGS ?=
@@ -39,14 +41,14 @@ test: $(STAMP) ## Every test: unit, contract, cluster, container end-to-end (ARG
 	@$(MAKE) --jobs=2 --output-sync=target check-static test-servers
 	@$(MAKE) cluster-image > .cache/cluster-image.log 2>&1 & builds=$$!; status=0; \
 		trap "kill $$builds 2> /dev/null || true" EXIT; \
-		$(PYTEST) -n auto --dist loadfile tests/test_repository.py tests/unit tests/contract \
+		$(call looked-at,servers) -n auto --dist loadfile tests/test_repository.py tests/unit tests/contract \
 			$(addprefix --ignore=,$(ON_A_CLUSTER)) $(ARGS) || status=$$?; \
 		(( status != INTERRUPTED )) || exit 1; \
 		echo "waiting for what the cluster runs (.cache/cluster-image.log)"; \
 		wait $$builds || { cat .cache/cluster-image.log; exit 1; }; \
-		env --default-signal=INT $(PYTEST) $(ON_A_CLUSTER) tests/cluster $(ARGS) > .cache/cluster-tests.log 2>&1 & api=$$!; \
+		env --default-signal=INT $(call looked-at,cluster) $(ON_A_CLUSTER) tests/cluster $(ARGS) > .cache/cluster-tests.log 2>&1 & api=$$!; \
 		trap "kill -INT $$api 2> /dev/null && wait $$api || true" EXIT; \
-		$(PYTEST) tests/e2e $(ARGS) || status=$$?; \
+		$(call looked-at,e2e) tests/e2e $(ARGS) || status=$$?; \
 		(( status != INTERRUPTED )) || exit 1; \
 		echo "waiting for the tests on an API server (.cache/cluster-tests.log)"; \
 		wait $$api || status=1; \

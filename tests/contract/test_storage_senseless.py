@@ -6,6 +6,7 @@ Whatever a server says, a call ends with a result or with an error of ours that 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -159,8 +160,9 @@ async def test_what_makes_no_sense_is_an_error_of_ours(case: str) -> None:
             await call(storage)
     assert type(failed.value) is kind
     assert len(failed.value.message) < 500
-    assert "999" not in failed.value.message
-    assert "0001" not in failed.value.message
+    words = re.sub(r"127\.0\.0\.1:\d+", "", failed.value.message)
+    assert "999" not in words
+    assert "0001" not in words
 
 
 async def test_a_time_of_writing_that_is_none_is_ours() -> None:

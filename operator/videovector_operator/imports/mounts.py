@@ -19,7 +19,8 @@ from videovector_operator.imports.problems import SourceUnusable
 
 _LIMIT_BYTES = 1024 * 1024
 """More than an object of the Kubernetes API can hold."""
-_ATTEMPTS = 5
+_ATTEMPTS = 100
+"""A tenth of a millisecond each. The kubelet changes a mount once a minute at most: the second sees one state."""
 _STATE = "..data"
 """The kubelet's link to the present state of a mount."""
 

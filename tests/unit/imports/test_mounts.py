@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,7 @@ def test_no_mixture_of_two_states_is_read(volume: MountedVolume) -> None:
         while not stop.is_set():
             number += 1
             volume.write({"accessKeyId": str(number), "secretAccessKey": str(number)})
+            time.sleep(0.001)  # some states last long enough to be read, and none for long
 
     thread = threading.Thread(target=rotate)
     thread.start()

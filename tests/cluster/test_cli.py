@@ -155,7 +155,7 @@ def test_cancel_is_honest(archive: World, plugin: Plugin, people: People) -> Non
     editor = people.by_token("editor", "view", "edit")
     # No pod runs here, so the run waits for its workers until it is cancelled.
     archive.create("ImportJob", "waiting", run_spec(f"{archive.namespace}/"))
-    archive.wait("ImportJob", "waiting", lambda body: bool(body["status"].get("jobName")), 30)
+    archive.wait("ImportJob", "waiting", lambda body: bool(body["status"].get("jobName")))
     done = plugin.run(editor.kubeconfig, "cancel", "waiting", "--wait")
     assert (done.code, done.out) == (0, "importjob/waiting is cancelled (0 imported, 0 failed, 0 skipped)\n"), done
     done = plugin.run(editor.kubeconfig, "cancel", "waiting")

@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from tests.support.operator_process import OperatorProcess, free_port
+from tests.support.operator_process import OperatorProcess
+from tests.support.promptness import Promptness
 from tests.support.world import StateRecorder, World, condition, is_ready, is_stalled
 from tools.testservers import VersityGateway
 from tools.testservers.clients import s3_client
@@ -90,39 +91,38 @@ def test_what_only_the_user_can_fix_is_stalled_with_the_fix(
 def test_a_corrected_secret_heals_the_connector_within_two_seconds(
     world: World, operator: OperatorProcess, connector_spec, gateway: VersityGateway
 ) -> None:
+    # The promise is two seconds; a busy machine gets some more before the test calls it broken.
+    prompt = Promptness(6.0)
     world.create_secret("creds", accessKeyId=gateway.access_key, secretAccessKey="wrong")
     world.create("Connector", "archive", connector_spec)
-    world.wait("Connector", "archive", is_stalled)
-
-    began = time.monotonic()
-    assert world.patch("Secret", "creds", {"stringData": {"secretAccessKey": gateway.secret_key}})[0] == 200
-    world.wait("Connector", "archive", is_ready)
-    took = time.monotonic() - began
-
-    # The promise is two seconds; a busy machine gets some more before the test calls it broken.
-    assert took < 6
+    for _ in range(3):
+        world.wait("Connector", "archive", is_stalled)
+        assert world.patch("Secret", "creds", {"stringData": {"secretAccessKey": gateway.secret_key}})[0] == 200
+        prompt.wait(world, "Connector", "archive", is_ready)
+        assert world.patch("Secret", "creds", {"stringData": {"secretAccessKey": "wrong"}})[0] == 200
 
 
 def test_an_unreachable_endpoint_is_retried_until_it_answers(
     world: World, operator: OperatorProcess, connector_spec, credentials, gateway: VersityGateway
 ) -> None:
-    port = free_port()
-    connector_spec["s3"]["endpoint"] = f"http://127.0.0.1:{port}"
-    world.create("Connector", "late", connector_spec)
-    body = world.wait(
-        "Connector", "late", lambda b: condition(b, "Reconciling").get("reason") == "ProgressingWithRetry"
-    )
-
-    assert condition(body, "Ready")["reason"] == "StorageUnavailable"
-    assert condition(body, "Stalled") == {}
-    with VersityGateway(f"cluster-tests-late-s3-{os.getpid()}", port) as late:
+    with VersityGateway(f"cluster-tests-late-s3-{os.getpid()}") as late:
         s3_client(late).create_bucket(Bucket="media")
-        world.wait("Connector", "late", is_ready, seconds=60)
+        late.stop()
+        connector_spec["s3"]["endpoint"] = late.endpoint
+        world.create("Connector", "late", connector_spec)
+        body = world.wait(
+            "Connector", "late", lambda b: condition(b, "Reconciling").get("reason") == "ProgressingWithRetry"
+        )
+        assert condition(body, "Ready")["reason"] == "StorageUnavailable"
+        assert condition(body, "Stalled") == {}
+        late.start()
+        world.wait("Connector", "late", is_ready, seconds=120)
 
 
 def test_an_export_connector_is_tested_by_an_object_that_is_removed_again(
     world: World, operator: OperatorProcess, connector_spec, credentials, s3
 ) -> None:
+    s3.put_object(Bucket=connector_spec["s3"]["bucket"], Key=f"{world.namespace}/a.mp4", Body=b"something to read")
     spec = {**connector_spec, "scopes": ["import", "export"], "exportBasePath": f"exports/{world.namespace}/"}
     world.create("Connector", "both", spec)
     status = world.wait("Connector", "both", is_ready)["status"]
@@ -200,7 +200,7 @@ def test_a_flapping_endpoint_does_not_flap_ready(
         world.wait("Connector", "flappy", is_ready)
 
         proxy.inject(refusing_s3(503, "ServiceUnavailable"), times=None)
-        body = world.wait("Connector", "flappy", lambda b: b["status"].get("consecutiveFailures", 0) == 1)
+        body = world.wait("Connector", "flappy", lambda b: b["status"].get("consecutiveFailures", 0) in (1, 2))
         assert is_ready(body)
         assert (body["status"]["lastTestResult"], condition(body, "Reconciling")) == ("failed", {})
         assert "ServiceUnavailable" in body["status"]["lastTestError"]
@@ -211,11 +211,12 @@ def test_a_flapping_endpoint_does_not_flap_ready(
         assert "False" not in truths
 
         proxy.inject(refusing_s3(503, "ServiceUnavailable"), times=None)
-        body = world.wait("Connector", "flappy", lambda b: condition(b, "Ready")["status"] == "False", seconds=60)
-        assert body["status"]["consecutiveFailures"] == 3
+        body = world.wait("Connector", "flappy", lambda b: condition(b, "Ready")["status"] == "False", seconds=90)
         assert condition(body, "Ready")["reason"] == "StorageUnavailable"
         proxy.clear()
-        world.wait("Connector", "flappy", is_ready, seconds=60)
+        world.wait("Connector", "flappy", is_ready, seconds=90)
+    unready = [state["status"] for state in recorder.states if condition(state, "Ready").get("status") == "False"]
+    assert min(status["consecutiveFailures"] for status in unready) == 3
 
     warnings = [
         event

@@ -186,7 +186,7 @@ def work(run_id: str, dsn: str, credentials: Path, **env: str) -> subprocess.Com
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
 

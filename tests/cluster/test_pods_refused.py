@@ -62,7 +62,7 @@ def test_a_quota_that_allows_no_pod_is_told_and_goes(catalogued: World, connecto
         assert "Ask who administers it to allow them" in message
         catalogued.api.delete(f"{quotas}/none-today")
         with LocalKubelet(catalogued):
-            catalogued.wait("ImportJob", "first", is_ready, 90)
+            catalogued.wait("ImportJob", "first", is_ready, 150)
     assert recorder.violations() == []
 
 

@@ -17,7 +17,7 @@ from videovector_operator.storage.open import open_storage
 from videovector_operator.storage.port import StorageOptions
 
 async def main(kind, fields, allow_loopback):
-    options = StorageOptions(10.0, 1, EndpointPolicy(allow_loopback))
+    options = StorageOptions(60.0, 1, EndpointPolicy(allow_loopback))
     storage = open_storage({"s3": S3Source, "gcs": GcsSource, "azure": AzureSource}[kind](**fields), options)
     try:
         await storage.test_access()

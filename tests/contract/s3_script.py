@@ -18,7 +18,7 @@ from videovector_operator.storage.surroundings import Surroundings
 KEYS = StaticCredentials("the-access-key", "the-secret-key", "the-session-token")
 NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
 ETAG = {"ETag": '"e"'}
-QUICK = Limits(connect=2.0, silence=1.0, total=10.0, attempts=4)
+QUICK = Limits(connect=2.0, silence=10.0, total=60.0, attempts=4)
 
 
 def failure(status: int, code: str, extra: str = "", headers: dict[str, str] | None = None) -> Answer:

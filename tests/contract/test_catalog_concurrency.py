@@ -175,7 +175,7 @@ async def test_many_finishers_write_one_ending(catalog: PostgresCatalog, tables:
 
 
 async def test_cancelling_in_the_middle_of_work_leaves_exact_counters(catalog: PostgresCatalog, tables: Tables) -> None:
-    paths = [f"{number:04}" for number in range(300)]
+    paths = [f"{number:04}" for number in range(2000)]
     await catalog.admit_run(make_spec())
     await scan(catalog, paths)
 
@@ -187,7 +187,7 @@ async def test_cancelling_in_the_middle_of_work_leaves_exact_counters(catalog: P
     await asyncio.gather(cancel_soon(), *(import_all(catalog, f"w{number}") for number in range(3)))
     run = await observe(catalog, "job_1")
     assert run.state is RunState.CANCELLED
-    assert run.counters.imported + run.counters.skipped == 300
+    assert run.counters.imported + run.counters.skipped == 2000
     await assert_counters_are_exact(tables)
 
 

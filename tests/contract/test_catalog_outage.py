@@ -17,7 +17,7 @@ from videovector_operator.errors import CatalogUnavailable
 pytestmark = pytest.mark.contract
 
 T = TypeVar("T")
-IMPATIENT = Timeouts(connection=2.0, reconnect=1.0)
+IMPATIENT = Timeouts(connection=6.0, reconnect=1.0)
 
 
 @pytest.fixture(scope="module")

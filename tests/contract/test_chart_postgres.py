@@ -14,14 +14,14 @@ import psycopg
 import pytest
 
 from tests.support.helm import CHART
-from tests.support.operator_process import free_port
+from tools.testservers.ports import free_port
 
 pytestmark = pytest.mark.contract
 
 PROGRAMS = max(
     Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: float(path.parent.name), default=Path("/none")
 )
-SECONDS = 30.0
+SECONDS = 120.0
 # A quote must survive the script's SQL; psycopg gets it as a parameter of its own.
 PASSWORD = "it's-0dd"
 

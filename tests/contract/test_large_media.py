@@ -18,8 +18,8 @@ def long_media(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
     """Files of some megabytes, whose header is small."""
     folder = tmp_path_factory.mktemp("long")
     noise = ("-f", "lavfi", "-i", "testsrc2=s=320x180:r=25:d=20,noise=alls=80:allf=t")
-    sound = ("-f", "lavfi", "-i", "anoisesrc=d=160:a=0.5")
-    both = (*noise, "-f", "lavfi", "-i", "anoisesrc=d=20")
+    sound = ("-f", "lavfi", "-i", "anoisesrc=d=160:a=0.5:seed=1")
+    both = (*noise, "-f", "lavfi", "-i", "anoisesrc=d=20:seed=1")
     first = folder / "index-at-end.mp4"
     run_ffmpeg(*both, "-c:v", "libx264", "-preset", "ultrafast", "-b:v", "4M", "-pix_fmt", "yuv420p", first)
     run_ffmpeg("-i", first, "-c", "copy", "-movflags", "+faststart", folder / "faststart.mp4")

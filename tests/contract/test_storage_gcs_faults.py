@@ -37,7 +37,7 @@ from videovector_operator.storage.surroundings import Surroundings
 
 pytestmark = pytest.mark.contract
 
-QUICK = Limits(connect=2.0, silence=1.0, total=20.0, attempts=4)
+QUICK = Limits(connect=2.0, silence=10.0, total=60.0, attempts=4)
 SIZE = 40 * MIB + 5
 """Three blocks, the last of which is not whole."""
 

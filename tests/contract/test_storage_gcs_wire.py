@@ -27,7 +27,7 @@ from videovector_operator.storage.surroundings import Surroundings
 
 pytestmark = pytest.mark.contract
 
-QUICK = Limits(connect=2.0, silence=1.0, total=10.0, attempts=3)
+QUICK = Limits(connect=2.0, silence=10.0, total=60.0, attempts=3)
 ACCOUNT = make_account("wire", "project")[0]
 KEY = GcsServiceAccount(ACCOUNT.email, ACCOUNT.key_id, ACCOUNT.private_key)
 

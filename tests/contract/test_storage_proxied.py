@@ -81,7 +81,7 @@ def reset_place(place: Bucket) -> None:
     place.put("a.bin", CONTENT)
 
 
-IMPATIENT = replace(QUICK, silence=0.4)
+IMPATIENT = replace(QUICK, silence=0.4, attempts=10)
 EFFECTS = ("delay", "500", "503", "lost answer", "answer replaced", "reset", "reset in the body", "no answer")
 
 
@@ -111,15 +111,17 @@ async def test_each_request_of_a_call_may_fail_once(place: Bucket, proxy: FaultP
     left_before = len(place.leftovers())
     await call.make_ready(place)
     assert call.is_done(place, await call.make(behind))
-    for number in range(len(proxy.requests())):
+    rounds = len(proxy.requests())
+    for number in range(rounds):
         reset_place(place)
         await call.make_ready(place)
         proxy.clear()
         proxy.inject(build_effect(effect, place), skip=number)
         assert call.is_done(place, await call.make(behind)), f"request {number}"
+    begins = len(proxy.requests("POST", r"\?uploads=|uploadType=resumable"))
     lost_begin = "parts" in name and effect in ("lost answer", "answer replaced", "reset in the body")
-    # An upload whose beginning was answered by silence holds no bytes; nobody knows its name.
-    assert len(place.leftovers()) <= left_before + lost_begin
+    # An upload whose beginning was answered by silence holds no bytes; nobody knows its name. A busy server may be silent too.
+    assert len(place.leftovers()) <= left_before + max(lost_begin, begins - 1 - rounds)
     await behind.close()
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.contract.identity_process import run
-from tests.support.operator_process import free_port
+from tools.testservers.ports import free_port
 
 pytestmark = pytest.mark.contract
 

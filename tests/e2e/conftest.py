@@ -19,8 +19,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.e2e)
-    # What the others leave behind is searched when they are done.
-    items.sort(key=lambda item: item.path.name == "test_leaks.py")
+    # What was installed is looked at first, before anything disturbs it; what the others leave behind is searched when they are done.
+    items.sort(key=lambda item: (item.path.name == "test_leaks.py", item.path.name != "test_install.py"))
 
 
 @pytest.fixture(scope="session")

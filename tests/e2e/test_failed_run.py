@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.support.installed_system import BUCKET, ImportSite, InstalledSystem, counts, imported, reason_of
+from tests.support.installed_system import BUCKET, ImportSite, InstalledSystem, counts, imported, reason_of, wait_until
 from tests.support.world import condition
 
 NOT_MEDIA = 6
@@ -55,8 +55,9 @@ def test_too_many_failed_files_stall_the_run(site: ImportSite) -> None:
         condition(state, "Ready").get("status") == "True" for state in states if state["kind"] == "ImportJob"
     )
     assert site.recorder.violations() == []
-    events = {(event["type"], event["reason"]) for event in site.world.list("Event")}
-    assert ("Warning", "FailureThresholdExceeded") in events
+    # Events are written after the status that they tell of.
+    told = ("Warning", "FailureThresholdExceeded")
+    wait_until("the Event", lambda: told in {(event["type"], event["reason"]) for event in site.world.list("Event")})
 
 
 def test_as_many_failed_files_as_allowed_are_no_failure(site: ImportSite) -> None:
@@ -69,7 +70,7 @@ def test_as_many_failed_files_as_allowed_are_no_failure(site: ImportSite) -> Non
 def test_a_bucket_that_vanishes_stalls_the_run(site: ImportSite) -> None:
     system = site.system
     system.s3.create_bucket(Bucket="e2e-vanishing")
-    for number in range(40):
+    for number in range(400):
         system.s3.put_object(Bucket="e2e-vanishing", Key=f"file-{number}.mp4", Body=b"bytes" * 100)
     site.create_connector("vanishing", bucket="e2e-vanishing", slow=True)
     keys = [{"Key": found["Key"]} for found in system.s3.list_objects_v2(Bucket="e2e-vanishing")["Contents"]]
@@ -98,7 +99,7 @@ def test_cancelling_keeps_what_was_imported_and_stops(site: ImportSite, small_fi
         asked = time.monotonic()
         assert site.world.patch("ImportJob", "cancelled", {"spec": {"cancel": True}})[0] == 200
         job = site.wait_ended("cancelled")
-    assert time.monotonic() - asked < 30
+    assert time.monotonic() - asked < 90
     assert reason_of(job) == ("Cancelled", "False", "Cancelled")
     assert 0 < imported(job) < copies * len(small_files)
     site.world.wait(

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.test_quickstart import assert_restricted
-from tests.support.installed_system import InstalledSystem, label_namespace
+from tests.support.installed_system import InstalledSystem, label_namespace, wait_until
 from tools.demo import release
 
 Json = dict[str, Any]
@@ -47,6 +47,13 @@ def can(system: InstalledSystem, account: str, verb: str, resource: str, namespa
     return done.stdout.strip() == "yes"
 
 
+def read(address: str) -> str:
+    """What an endpoint answers with 200; anything else raises."""
+    with urllib.request.urlopen(address, timeout=60) as answer:
+        text: str = answer.read().decode()
+        return text
+
+
 @pytest.fixture(scope="module")
 def deployment(system: InstalledSystem) -> Json:
     [found] = system.kube.items("deployments", system.release.namespace)
@@ -61,12 +68,8 @@ def account(system: InstalledSystem, deployment: Json) -> str:
 def test_the_operator_is_ready_and_leads(system: InstalledSystem, deployment: Json) -> None:
     assert deployment["status"]["readyReplicas"] == deployment["spec"]["replicas"] == 1
     address = f"http://127.0.0.1:{system.release.values['operator']['httpPort']}"
-    for path in ("/healthz", "/readyz"):
-        with urllib.request.urlopen(address + path, timeout=5) as answer:
-            assert answer.status == 200
-    with urllib.request.urlopen(f"{address}/metrics", timeout=5) as answer:
-        metrics = answer.read().decode()
-    assert "leader 1.0" in metrics
+    assert [read(address + path) for path in ("/healthz", "/readyz")] == ["ok\n", "ok\n"]
+    wait_until("it leads", lambda: "leader 1.0" in read(f"{address}/metrics"))
 
 
 def test_its_pods_meet_the_restricted_standard(system: InstalledSystem) -> None:

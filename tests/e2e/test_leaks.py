@@ -61,7 +61,7 @@ def rows(system: InstalledSystem) -> Iterator[tuple[str, str]]:
 
 def metrics(system: InstalledSystem) -> Iterator[tuple[str, str]]:
     port = system.release.values["operator"]["httpPort"]
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
         yield "metrics", answer.read().decode()
 
 
@@ -114,5 +114,5 @@ def test_the_search_would_find_one(system: InstalledSystem) -> None:
 def secrets(system: InstalledSystem) -> Iterator[tuple[str, str]]:
     for namespace in namespaces(system):
         command = (system.kube.kubectl, f"--kubeconfig={system.kube.kubeconfig}", "get", "secrets", "-n", namespace)
-        answer = subprocess.run([*command, "-o", "yaml"], capture_output=True, text=True, check=True, timeout=30)
+        answer = subprocess.run([*command, "-o", "yaml"], capture_output=True, text=True, check=True, timeout=120)
         yield namespace, answer.stdout

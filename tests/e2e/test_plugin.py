@@ -11,6 +11,7 @@ import pytest
 from tests.support.cluster_users import People, User
 from tests.support.installed_system import ImportSite, InstalledSystem
 from tests.support.plugin_process import Plugin, all_commands
+from tests.support.world import condition
 
 Json = dict[str, Any]
 
@@ -45,6 +46,11 @@ def visit(system: InstalledSystem, small_files: list[str], tmp_path_factory: pyt
     for user in (reader, rita):
         people.grant_tunnel(user, system.release.namespace, f"{system.release.name}-videovector-operator")
     site.wait_ready("first")
+    # One pod may have done it all before the other has begun: both have a log when the Job is over.
+    [job] = site.jobs_of("first")
+    site.world.wait(
+        "Job", job["metadata"]["name"], lambda body: condition(body, "Complete").get("status") == "True", 150
+    )
     return Visit(site, Plugin(folder / "bin", system.cluster.kubectl), people, reader, rita)
 
 

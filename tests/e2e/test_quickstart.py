@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.installed_system import ImportSite, InstalledSystem, counts, reason_of
+from tests.support.installed_system import ImportSite, InstalledSystem, counts, reason_of, wait_until
 from tests.support.world import is_ready
 from tools.demo import quickstart
 from tools.sample_media import QUICKSTART, generate
@@ -44,7 +44,7 @@ def done(system: InstalledSystem, tmp_path_factory: pytest.TempPathFactory) -> I
     [(_, name)] = quickstart.start(system.kube, adapted)
     job = site.wait_ready(name)
     namespace = site.world.namespace
-    system.kube.run("wait", "--for=condition=Ready", f"importjob/{name}", "-n", namespace, "--timeout=10s")
+    system.kube.run("wait", "--for=condition=Ready", f"importjob/{name}", "-n", namespace, "--timeout=120s")
     index = job["spec"]["indexRef"]["name"]
     site.world.wait("Index", index, lambda found: (found["status"].get("lastImport") or {}).get("name") == name)
     return Imported(site, name, folder, job)
@@ -142,13 +142,13 @@ def test_the_index_counts_its_media(done: Imported) -> None:
 
 def test_events_tell_the_story_and_none_warns(done: Imported) -> None:
     """A run that is Ready is no reason to wake anybody, even if it left files out; runs that fail do warn."""
-    events = {
-        (event["type"], event["reason"])
-        for event in done.site.world.list("Event")
-        if event["involvedObject"]["kind"] == "ImportJob" and event["involvedObject"]["name"] == done.name
-    }
-    assert {("Normal", "JobCreated"), ("Normal", "CompletedWithFailures")} <= events
-    assert {kind for kind, _ in events} == {"Normal"}
+
+    def events() -> set[tuple[str, str]]:
+        about = (event for event in done.site.world.list("Event") if event["involvedObject"]["name"] == done.name)
+        return {(e["type"], e["reason"]) for e in about if e["involvedObject"]["kind"] == "ImportJob"}
+
+    wait_until("both Events", lambda: {("Normal", "JobCreated"), ("Normal", "CompletedWithFailures")} <= events())
+    assert {kind for kind, _ in events()} == {"Normal"}
 
 
 def test_the_worker_holds_no_kubernetes_rights(done: Imported) -> None:

@@ -7,7 +7,15 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.support.installed_system import BUCKET, ImportSite, InstalledSystem, counts, reason_of, wait_until
+from tests.support.installed_system import (
+    BUCKET,
+    ImportSite,
+    InstalledSystem,
+    counts,
+    imported_of,
+    reason_of,
+    wait_until,
+)
 from tools.sample_media import generate_small
 
 FILES = 320
@@ -21,7 +29,7 @@ def site(system: InstalledSystem, tmp_path_factory: pytest.TempPathFactory) -> I
     system.upload(BUCKET, folder, [f"{PREFIX}{path}" for path in generate_small(folder / PREFIX, FILES)])
     site = system.site("restarts")
     site.create_connector("slow", slow=True)
-    usual, system.proxy.delay = system.proxy.delay, 1.0
+    usual = system.proxy.delay
     yield site
     system.proxy.delay = usual
 
@@ -41,10 +49,6 @@ def kill_storage(system: InstalledSystem) -> Callable[[], None]:
     return lambda: void(system.gateway.start())
 
 
-def imported_of(system: InstalledSystem, run_id: str) -> int:
-    return int(system.query("SELECT count(*) FROM media WHERE run_id = %s", run_id)[0][0])
-
-
 def void(_: object) -> None:
     return None
 
@@ -54,6 +58,7 @@ KILLS = {"api-server": kill_api_server, "postgres": kill_postgres, "storage": ki
 
 @pytest.mark.parametrize("server", KILLS)
 def test_a_server_that_dies_in_the_middle_changes_nothing(site: ImportSite, server: str) -> None:
+    site.system.proxy.delay = 3.0
     run_id = site.create_import(server, "slow", sourcePrefix=PREFIX, parallelism=2)
     # Asked of the catalog: the status comes later, and the server must die in the middle. Controllers that lost the API server in
     # the test before may take a minute to make pods again.
@@ -65,6 +70,7 @@ def test_a_server_that_dies_in_the_middle_changes_nothing(site: ImportSite, serv
         wait_until("the outage is over", lambda: time.monotonic() > end)
     finally:
         start()
+    site.system.proxy.delay = 1.0
     job = site.wait_ended(server, seconds=150)
     assert reason_of(job) == ("Completed", "True", "Completed"), job["status"].get("failedFiles")
     assert counts(job) == {"totalFiles": FILES, "imported": FILES, "failed": 0, "skipped": 0}

@@ -16,7 +16,6 @@ import psycopg
 
 from tests.support.clouds import Cloud
 from tests.support.leak_search import LogFollower, Needles
-from tests.support.operator_process import free_port
 from tests.support.running_clouds import running_clouds
 from tests.support.slow_proxy import SlowProxy
 from tests.support.world import StateRecorder, World, condition, is_ready, is_stalled
@@ -29,6 +28,7 @@ from tools.devcluster import processes
 from tools.devcluster.fixtures import DevCluster
 from tools.devcluster.processes import Process
 from tools.testservers import PostgresServer, VersityGateway
+from tools.testservers.ports import free_port
 
 Json = dict[str, Any]
 BUCKET = "e2e-media"
@@ -86,7 +86,7 @@ class InstalledSystem:
 
     def query(self, statement: str, *arguments: object) -> list[tuple[Any, ...]]:
         """Ask the catalog."""
-        with psycopg.connect(self.dsn, connect_timeout=5) as connection:
+        with psycopg.connect(self.dsn, connect_timeout=60) as connection:
             return connection.execute(statement, arguments).fetchall()
 
     def explain(self, namespace: str) -> str:
@@ -173,6 +173,11 @@ def imported(job: Json) -> int:
     """Files that the status counts as imported."""
     count: int = ((job.get("status") or {}).get("progress") or {}).get("imported", 0)
     return count
+
+
+def imported_of(system: InstalledSystem, run_id: str) -> int:
+    """Files that a run has imported, as the catalog knows it: the status tells it later."""
+    return int(system.query("SELECT count(*) FROM media WHERE run_id = %s", run_id)[0][0])
 
 
 def counts(job: Json) -> dict[str, int]:

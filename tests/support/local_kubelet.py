@@ -43,7 +43,7 @@ class LocalKubelet:
         for process in self._processes.values():
             if process.poll() is None:
                 process.kill()
-                process.wait(10)
+                process.wait(60)
         self._scratch.cleanup()
 
     def running(self) -> list[Fork]:

@@ -100,7 +100,7 @@ class Nursery:
             self._process.stdin.write(json.dumps(order).encode() + b"\n")
             self._process.stdin.flush()
         with self.changed:
-            if not self.changed.wait_for(lambda: name in self._pids, 30):
+            if not self.changed.wait_for(lambda: name in self._pids, 120):
                 raise OSError("the nursery does not answer")
             return Fork(self, self._pids[name])
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,18 +15,11 @@ from pathlib import Path
 from typing import Self
 
 from tests.support.nursery import Fork, Nursery
+from tools.testservers.ports import free_port
 
 # Compiled modules may be kept: a cold start in an image has them too.
 _NOT_PASSED_ON = ("VIDEOVECTOR_", "PYTHONDONTWRITEBYTECODE")
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def free_port() -> int:
-    """A loopback port that nobody uses at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class OperatorProcess:
@@ -113,7 +105,7 @@ class OperatorProcess:
 
     def fetch(self, path: str) -> str:
         """Body of one of the process's HTTP endpoints."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=30) as answer:
             text: str = answer.read().decode()
             return text
 
@@ -147,10 +139,10 @@ class OperatorProcess:
         if process.poll() is None:
             process.send_signal(number)
             try:
-                process.wait(20)
+                process.wait(60)
             except subprocess.TimeoutExpired:
                 process.kill()
-        return process.wait(10)
+        return process.wait(60)
 
     def tail(self, lines: int = 30) -> str:
         """The end of its log."""

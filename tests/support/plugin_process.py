@@ -99,7 +99,7 @@ def children_of(pid: int) -> list[str]:
 def end(process: subprocess.Popen[str], number: signal.Signals = signal.SIGTERM) -> int:
     """End a command with a signal and wait for it."""
     process.send_signal(number)
-    process.communicate(timeout=20)
+    process.communicate(timeout=60)
     return process.returncode
 
 

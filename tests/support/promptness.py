@@ -1,4 +1,4 @@
-"""A promise in seconds, kept over many looks: one look of a whole run may be late, for the machine may have stood still; two may not."""
+"""A promise in seconds, kept over many looks: one look in twenty may be late, for the machine may have stood still; more may not."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ PATIENCE_SECONDS = 60.0
 
 
 class Promptness:
-    """Waits as `World.wait` does, and fails at the second time that it took longer than ``seconds``."""
+    """Waits as `World.wait` does, and fails when too often it took longer than ``seconds``."""
 
     def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._seconds = seconds
         self._clock = clock
+        self.looks = 0
         self.late: list[str] = []
 
     def wait(self, world: World, kind: str, name: str, until: Callable[[Json], bool]) -> Json:
@@ -27,6 +28,8 @@ class Promptness:
 
     def note(self, what: str, seconds: float) -> None:
         """One look has taken so long."""
+        self.looks += 1
         if seconds > self._seconds:
             self.late.append(f"{what} after {seconds:.1f} s")
-        assert len(self.late) < 2, f"promised within {self._seconds:g} s: {', '.join(self.late)}"
+            forgiven = 1 + self.looks // 20
+            assert len(self.late) <= forgiven, f"promised within {self._seconds:g} s: {', '.join(self.late)}"

@@ -17,8 +17,8 @@ from typing import Literal, Self
 import aiohttp
 from aiohttp import web
 
-from tests.support.operator_process import free_port
 from tools.devcluster.cluster import Cluster
+from tools.testservers.ports import free_port
 
 When = Literal["before", "after"]
 _HOP_HEADERS = {"host", "transfer-encoding", "content-length", "connection", "accept-encoding", "content-encoding"}

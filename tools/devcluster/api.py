@@ -21,10 +21,10 @@ class Api:
         self._context: ssl.SSLContext | None = None
 
     def request(
-        self, method: str, path: str, body: Json | None = None, *, kind: str = "application/json"
+        self, method: str, path: str, body: Json | None = None, *, kind: str = "application/json", seconds: float = 60
     ) -> tuple[int, str]:
-        """Answer the status and the text, whatever they are."""
-        connection = http.client.HTTPSConnection(self._layout.server_ip, 443, timeout=10, context=self.tls())
+        """Answer the status and the text, whatever they are. ``seconds``: how long the server may be silent."""
+        connection = http.client.HTTPSConnection(self._layout.server_ip, 443, timeout=seconds, context=self.tls())
         try:
             payload = None if body is None else json.dumps(body)
             connection.request(method, path, payload, {"Content-Type": kind, "Accept": "application/json"})
@@ -36,7 +36,7 @@ class Api:
     def ready(self) -> bool:
         """Whether the server is up and takes our certificate."""
         try:
-            return self.request("GET", "/readyz")[0] in _OK
+            return self.request("GET", "/readyz", seconds=10)[0] in _OK
         except (OSError, http.client.HTTPException):
             return False
 

@@ -52,7 +52,7 @@ def start(layout: Layout, component: Component) -> bool:
     return True
 
 
-def wait_healthy(layout: Layout, component: Component, *, seconds: float = 60.0) -> None:
+def wait_healthy(layout: Layout, component: Component, *, seconds: float = 180.0) -> None:
     """Wait until it answers; if it ends or takes too long, say what its log says."""
     deadline = time.monotonic() + seconds
     while not component.healthy():

@@ -23,7 +23,7 @@ from .errors import DevClusterError
 from .layout import CLUSTERS
 
 KEEP_VARIABLE = "VIDEOVECTOR_KEEP_CLUSTER"
-_NAMESPACE_SECONDS = 30.0
+_NAMESPACE_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True)

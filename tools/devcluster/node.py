@@ -18,7 +18,7 @@ from .pki import kubeconfig_of
 from .tools import CNI_PLUGINS, path_of, require, require_cni, search_path
 
 _KUBELET_HEALTH_PORT = 10248
-_NODE_SECONDS = 60.0
+_NODE_SECONDS = 180.0
 
 
 def require_programs() -> None:

@@ -80,7 +80,7 @@ def _host_network() -> list[tuple[str, Json]]:
     ]
 
 
-def _wait_for_default_account(api: Api, *, seconds: float = 30.0) -> None:
+def _wait_for_default_account(api: Api, *, seconds: float = 120.0) -> None:
     """Pods are refused until the controller manager has made their service account."""
     deadline = time.monotonic() + seconds
     while api.get("/api/v1/namespaces/default/serviceaccounts/default") is None:
@@ -89,7 +89,7 @@ def _wait_for_default_account(api: Api, *, seconds: float = 30.0) -> None:
         time.sleep(0.05)
 
 
-def _wait_for_host_network(api: Api, *, seconds: float = 30.0) -> None:
+def _wait_for_host_network(api: Api, *, seconds: float = 120.0) -> None:
     """The policy takes effect a moment after it is created: ask with a dry run until it does."""
     probe = {
         "apiVersion": "v1",

@@ -20,6 +20,8 @@ _RECORD_THEN_BECOME = (
     'read -r line < /proc/$$/stat && printf "%s\\n" "$line" > "$0.new" && mv "$0.new" "$0" && exec "$@"'
 )
 _TAIL_LINES = 15
+_KILLED_SECONDS = 60.0
+"""How long the kernel may take to end what was killed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ def stop(record: Path, *, grace: float = 10.0, number: signal.Signals = signal.S
         process.signal(number)
         if not process.wait_gone(grace):
             process.signal(signal.SIGKILL)
-            process.wait_gone(grace)
+            process.wait_gone(max(grace, _KILLED_SECONDS))
         if process.alive():
             raise DevClusterError(f"process {process.pid} ({record.stem}) does not end")
     record.unlink(missing_ok=True)
@@ -109,7 +111,7 @@ def kill(record: Path) -> None:
     if process is None:
         raise DevClusterError(f"{record.stem} does not run")
     process.signal(signal.SIGKILL)
-    process.wait_gone(5.0)
+    process.wait_gone(_KILLED_SECONDS)
 
 
 def tail(log: Path, lines: int = _TAIL_LINES) -> str:

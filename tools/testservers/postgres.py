@@ -24,7 +24,7 @@ _SETTINGS = {
     "fsync": "off",
     "full_page_writes": "off",
 }
-_LEFTOVER_SECONDS = 10.0
+_LEFTOVER_SECONDS = 60.0
 
 
 class PostgresServer(Server):

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Self
 from tools.devcluster import processes
 from tools.devcluster.errors import DevClusterError
 from tools.devcluster.layout import CACHE, locked
+from tools.testservers.ports import free_port
 
 if TYPE_CHECKING:
     from typing_extensions import override as override  # noqa: PLC0414 - for the files beside this one
@@ -28,7 +29,7 @@ else:
 
 
 _STATE = CACHE / "testservers"
-_READY_SECONDS = 30.0
+_READY_SECONDS = 120.0
 
 
 class Server(abc.ABC):
@@ -50,7 +51,7 @@ class Server(abc.ABC):
         file = self.state / "port"
         if not file.exists():
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(str(self._wanted_port or _free_port()))
+            file.write_text(str(self._wanted_port or free_port()))
         return int(file.read_text())
 
     @property
@@ -138,10 +139,3 @@ def answers(port: int, path: str) -> bool:
             return connection.getresponse().status == http.HTTPStatus.OK
         except (OSError, http.client.HTTPException):
             return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -19,7 +19,7 @@ from videovector_operator.storage.port import AzureSource
 from videovector_operator.storage.surroundings import Surroundings
 
 NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
-QUICK = Limits(connect=2.0, silence=10.0, total=60.0, attempts=3)
+QUICK = Limits(connect=2.0, silence=10.0, total=10.0, attempts=3)
 KEY = AzureAccountKey("c2VjcmV0IGtleSB3aXRoIHNvbWUgYnl0ZXM=")
 SAS = AzureSasToken("sv=2021-12-02&sr=c&sp=racwdl&se=2027-01-01T00%3A00%3A00Z&sig=s%2Becret%3D")
 CONTENT = b"0123456789"

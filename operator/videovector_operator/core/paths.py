@@ -11,7 +11,7 @@ empty, "." and "..", only dots or spaces,     directories, to whoever resolves p
 also of other scripts, or before ";"
 "/" at the start, "C:" at the start           absolute, on some system
 backslash, NUL, control and line separators   separators or ends of a string, on some system
-"%2e", "%252f", "%c0%ae", "%u002e"            any of the above once somebody decodes, however often
+"%2e", "%252f", "..%20", "%c0%ae", "%u002e"   any of the above once somebody decodes, however often
 full-width and other forms of . / % \         any of the above once somebody normalises (NFKC), or by their looks
 invisible characters, also of direction       a name that reads as another one
 over 255 bytes a segment, 1,024 bytes a key   no store or file system holds it
@@ -36,6 +36,8 @@ MAX_KEY_BYTES = 1024
 FIELD = "spec.exportBasePath"
 
 _SHOWN = 64
+_MAX_READINGS = 2 * MAX_SEGMENT_BYTES
+"""Names that can be read in more ways than this are made to be misread."""
 _DRIVE = re.compile(r"[A-Za-z]:")
 _ENCODED = re.compile(r"%(?:[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4})")
 _SEPARATORS = frozenset("./\\")
@@ -133,7 +135,7 @@ def _find_problem(segment: str) -> str | None:
     if folded is not None:
         name = unicodedata.name(folded, f"U+{ord(folded):04X}")
         return f'which holds {name}; it can be taken for ".", "/", "%" or a backslash: write another character'
-    return _find_encoded_problem(segment)
+    return _find_plain_problem(unicodedata.normalize("NFKC", segment)) or _find_encoded_problem(segment)
 
 
 def _find_plain_problem(segment: str) -> str | None:
@@ -153,19 +155,29 @@ def _find_plain_problem(segment: str) -> str | None:
 
 
 def _find_encoded_problem(segment: str) -> str | None:
-    """What somebody finds who decodes percent signs and normalises, once or until nothing is left to decode."""
-    decoded = unicodedata.normalize("NFKC", segment)
-    for _ in range(MAX_SEGMENT_BYTES):
-        if not _ENCODED.search(decoded):
-            return None
+    """What somebody finds who normalises and decodes percent signs, in any order and until nothing is left to decode."""
+    waiting = [segment, unicodedata.normalize("NFKC", segment)]
+    seen: set[str] = set()
+    while waiting:
+        form = waiting.pop()
+        if form in seen or not _ENCODED.search(form):
+            continue
+        seen.add(form)
         try:
-            once = unquote_to_bytes(decoded).decode()
+            once = unquote_to_bytes(form).decode()
         except UnicodeDecodeError:
             return "which holds percent-encoded bytes that are no text; write the name plainly"
-        if once == decoded or any(_is_dangerous(char) and once.count(char) > decoded.count(char) for char in once):
-            break
-        decoded = unicodedata.normalize("NFKC", once)
-    return "which holds percent-encoded dots, slashes or control characters; write the name plainly"
+        if once == form or len(seen) > _MAX_READINGS or _is_worse(once, form):
+            return "which holds percent-encoded dots, slashes or control characters; write the name plainly"
+        waiting += [once, unicodedata.normalize("NFKC", once)]
+    return None
+
+
+def _is_worse(decoded: str, encoded: str) -> bool:
+    """Whether decoding brought out what a plain name may not be, or may not hold."""
+    if any(_is_dangerous(char) and decoded.count(char) > encoded.count(char) for char in decoded):
+        return True
+    return any(_find_plain_problem(form) for form in (decoded, unicodedata.normalize("NFKC", decoded)))
 
 
 def _visible(segment: str) -> str:

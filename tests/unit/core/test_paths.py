@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import unicodedata
 
 import pytest
@@ -72,6 +73,18 @@ HOSTILE = {
     "Syriac full stops": ("exports/\u0701\u0702/a", DIRECTORY),
     "Arabic full stops": ("exports/\u06d4\u06d4/a", DIRECTORY),
     "a space alone": ("exports/ /a", DIRECTORY),
+    "an encoded space alone": ("exports/%20/a", ENCODED),
+    "dots and an encoded space": ("exports/..%20/a", ENCODED),
+    "dots around an encoded space": ("exports/.%20./a", ENCODED),
+    "dots and an encoded no-break space": ("exports/..%C2%A0/a", ENCODED),
+    "an encoded ideographic space": ("exports/%E3%80%80/a", ENCODED),
+    "dots around an encoded joiner": ("exports/.%E2%80%8C./a", ENCODED),
+    "dots and an encoded parameter": ("exports/..%3Ba=b/a", ENCODED),
+    "a slash encoded twice behind a mark that joins it": ("exports/%252f%CC%87", ENCODED),
+    "a backslash encoded twice behind a mark that joins it": ("exports/%255c%CC%A7", ENCODED),
+    "the parent between such slashes": ("exports/a%252f%CC%87..%252f%CC%87b", ENCODED),
+    "an encoded drive letter": ("%43%3A", ENCODED),
+    "a full-width drive letter": ("\uff23\uff1a", "drive letter"),
     "the root": ("/", 'begins with "/"'),
     "absolute": ("/exports", 'begins with "/"'),
     "another host": ("//host/share", 'begins with "/"'),
@@ -209,6 +222,7 @@ _PIECES = st.sampled_from(
         ),
         *("\uff0e", "\uff0f", "\u2024", "\u2215", "\u200d", "\u202e", "\u0301", "\ud800", "é", "𝒳"),
         *("\uff05", "\uff12", "\uff45", "%EF%BC%92", "%25", "²"),
+        *("%20", "%3B", ";", "%CC%87", "%252f", "%255c", "%C2%A0", "%E3%80%80", "\uff23", "\uff1a", ":"),
     ]
 )
 _TEXT = st.lists(_PIECES, max_size=8).map("".join) | st.text(max_size=20)
@@ -216,6 +230,10 @@ _TEXT = st.lists(_PIECES, max_size=8).map("".join) | st.text(max_size=20)
 
 @given(base=_TEXT, segments=st.lists(_TEXT, max_size=4))
 @example(base="exports", segments=["\u212b", "e\u0301"])
+@example(base="exports", segments=["..%20"])
+@example(base="exports", segments=["..%3Bx"])
+@example(base="exports", segments=["%252f%CC%87"])
+@example(base="exports", segments=["a%252f%CC%87..%252f%CC%87b"])
 def test_what_comes_out_lies_below_the_base_and_names_no_directory(base: str, segments: list[str]) -> None:
     with contextlib.suppress(Stalled):
         root = normalize_base_path(base)
@@ -225,7 +243,8 @@ def test_what_comes_out_lies_below_the_base_and_names_no_directory(base: str, se
         for form in _all_readings(key):
             parts = form.split("/")
             assert len(parts) == key.count("/") + 1
-            assert not {"", ".", ".."} & {part.strip() for part in parts}
+            assert not {"", ".", ".."} & {part.partition(";")[0].strip() for part in parts}
+            assert not any(re.match("[A-Za-z]:", part) for part in parts)
             assert "\\" not in form
             assert "\0" not in form
 

@@ -67,7 +67,7 @@ def test_one_that_never_gets_ready_is_given_up(tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
     # A shell, which begins at once: the program must have begun within the time that it has to get ready.
     command = ["/bin/sh", "-c", f"echo $$ >{shlex.quote(str(pid_file))}; echo no; exec sleep 60"]
-    with pytest.raises(CommandError, match="was not ready after 2 s"), Child(command, READY, 2.0, patience=0.3):
+    with pytest.raises(CommandError, match="was not ready after 5 s"), Child(command, READY, 5.0, patience=0.3):
         pass
     assert is_gone(int(pid_file.read_text()))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -101,7 +102,8 @@ def test_a_reader_that_is_stuck_can_be_left() -> None:
     while process.poll() is None:
         assert time.monotonic() < deadline, "it waits for its reader"
         process.send_signal(signal.SIGINT)
-        time.sleep(0.2)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(2)
     assert process.stderr is not None
     assert (process.returncode, process.stderr.read()) == (130, b"")
 

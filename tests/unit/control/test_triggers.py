@@ -33,6 +33,9 @@ class Desk:
         self.cache = CachedCluster(self.fake, WATCHED_KINDS, self.queues.hear)
         self.departed: list[str] = []
         self.triggers = Triggers(self.cache, self.queues, self.departed.append)
+        # Time stands still: what is to come later does not come while a test looks at what is due.
+        self.triggers.tests = WorkQueue(clock=lambda: 0.0)
+        self.triggers.others = WorkQueue(clock=lambda: 0.0)
         self.fake.on_change.append(lambda change, kind, body: self.triggers.changed(kind, change, body))
 
     def apply_all(self) -> None:

@@ -125,7 +125,7 @@ def test_every_kind_is_listed_and_watched(tmp_path: Path, monkeypatch: pytest.Mo
         monkeypatch.setenv("KUBECONFIG", kubeconfig)
         started = asyncio.Event()
         watchers = asyncio.create_task(run_watchers(lambda kind, event, _: seen.add((kind, event)), ["films"], started))
-        while len(server.watched) < len(WATCHED_KINDS):
+        while len(server.watched) < len(WATCHED_KINDS) or len(seen) < len(WATCHED_KINDS):
             assert not watchers.done()
             await asyncio.sleep(0.01)
         assert started.is_set()

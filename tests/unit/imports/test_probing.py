@@ -23,7 +23,7 @@ def probe(content: PartialObject, key: str, *, timeout_seconds: float) -> Probe:
 
 
 async def test_each_file_gets_its_own_answer() -> None:
-    probes = ProbeThreads(1, 5.0, batch=3, probe=probe)
+    probes = ProbeThreads(1, 60.0, batch=3, probe=probe)
     keys = [f"file-{number}" for number in range(20)]
     found = await asyncio.gather(*(probes.probe(PartialObject(1), key) for key in keys))
     assert [answer.container for answer in found] == keys
@@ -31,7 +31,7 @@ async def test_each_file_gets_its_own_answer() -> None:
 
 
 async def test_one_files_fault_is_not_anothers() -> None:
-    probes = ProbeThreads(1, 5.0, probe=probe)
+    probes = ProbeThreads(1, 60.0, probe=probe)
     keys = ("good", "odd", "missing", "fine")
     good, odd, missing, fine = await asyncio.gather(
         *(probes.probe(PartialObject(1), key) for key in keys), return_exceptions=True
@@ -53,7 +53,7 @@ async def test_a_stuck_probe_fails_its_file_only() -> None:
             released.wait(60)
         return probe(content, key, timeout_seconds=timeout_seconds)
 
-    probes = ProbeThreads(1, 1.0, probe=hang)
+    probes = ProbeThreads(1, 3.0, probe=hang)
     keys = ("good", "stuck", "fine")
     try:
         good, stuck, fine = await asyncio.gather(
@@ -75,7 +75,7 @@ async def test_threads_are_few() -> None:
         seen.add(threading.current_thread().name)
         return probe(content, key, timeout_seconds=timeout_seconds)
 
-    probes = ProbeThreads(2, 5.0, batch=2, probe=watch)
+    probes = ProbeThreads(2, 60.0, batch=2, probe=watch)
     await asyncio.gather(*(probes.probe(PartialObject(1), "a") for _ in range(100)))
     assert 1 <= len(seen) <= 2
     probes.close()

@@ -86,7 +86,7 @@ async def test_an_identity_that_is_away_for_a_while_costs_no_file() -> None:
     keys = world.fill(8)
     ends = asyncio.get_running_loop().time() + 1.5
     refuse_reads(world, lambda *_: asyncio.get_running_loop().time() < ends, NO_IDENTITY)
-    assert await world.run() is ExitCode.OK
+    assert await world.run(credentials_wait=30.0) is ExitCode.OK
     assert {world.catalog.outcome(key) for key in keys} == {("imported", "")}
 
 
@@ -112,7 +112,7 @@ async def test_keys_that_are_forgotten_bit_by_bit_cost_no_file(world: World, vol
     refused = refuse_reads(world, is_refused)
     new = {"accessKeyId": "new", "secretAccessKey": "new"}
     asyncio.get_running_loop().call_later(2.0, volume.write, new)
-    assert await world.run() is ExitCode.OK
+    assert await world.run(credentials_wait=30.0) is ExitCode.OK
     assert refused
     assert {world.catalog.outcome(key) for key in keys} == {("imported", "")}
 
@@ -134,7 +134,7 @@ async def test_a_pod_that_starts_in_the_middle_of_a_rotation_waits_for_it(world:
     world.opened.clear()
     new = {"accessKeyId": "new", "secretAccessKey": "new"}
     asyncio.get_running_loop().call_later(1.5, volume.write, new)
-    assert await world.run(owner="w2", first_credentials_wait=0.0) is ExitCode.OK
+    assert await world.run(owner="w2", first_credentials_wait=0.0, credentials_wait=30.0) is ExitCode.OK
     assert {world.catalog.outcome(key) for key in keys} == {("imported", "")}
 
 

@@ -81,7 +81,7 @@ class World:
     async def run(self, owner: str = "w1", **changes: float) -> ExitCode:
         ports = WorkerPorts(self.catalog, self.open, Mounts(self.credentials, self.ca_bundle), lambda: 0.5)
         settings = replace(self.settings, **changes) if changes else self.settings  # type: ignore[arg-type]  # names are checked by replace
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             return await run_import("job_1", owner, ports, settings, stop=self.stop)
 
 

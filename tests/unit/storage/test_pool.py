@@ -181,8 +181,9 @@ async def test_silence_ends_an_exchange_but_slow_bytes_do_not() -> None:
     with pytest.raises(TimeoutError):
         await exchange(PieceServer([OK[:20]]), silence=0.1)
     pieces = [OK[at : at + 3] for at in range(0, len(OK), 3)]
-    drip, silence = PieceServer(pieces, [OK], pause=0.1), 1.5
-    assert (len(pieces) - 1) * 0.1 > silence, "the whole must last longer than any silence may"
+    pause, silence = 0.3, 4.0
+    drip = PieceServer(pieces, [OK], pause=pause)
+    assert (len(pieces) - 1) * pause > silence, "the whole must last longer than any silence may"
     [first, second] = await exchange(drip, times=2, silence=silence)
     assert (first.body, second.body, drip.connections) == (b"hello", b"hello", 1)
 
@@ -193,9 +194,9 @@ async def test_a_slow_drip_ends_with_the_callers_time_and_frees_its_place() -> N
         pool = build_pool(origin, connections=1)
         started = time.monotonic()
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.3):
+            async with asyncio.timeout(2):
                 await pool.exchange(HEAD, BOUNDS._replace(keep=9000))
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < 30
         assert (await pool.exchange(HEAD, BOUNDS)).body == b"hello"
         assert drip.connections == 2
         await pool.close()

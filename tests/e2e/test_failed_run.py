@@ -9,7 +9,16 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.support.installed_system import BUCKET, ImportSite, InstalledSystem, counts, imported, reason_of, wait_until
+from tests.support.installed_system import (
+    BUCKET,
+    ImportSite,
+    InstalledSystem,
+    counts,
+    imported,
+    imported_of,
+    reason_of,
+    wait_until,
+)
 from tests.support.world import condition
 
 NOT_MEDIA = 6
@@ -105,8 +114,7 @@ def test_cancelling_keeps_what_was_imported_and_stops(site: ImportSite, small_fi
     site.world.wait(
         "Job", site.jobs_of("cancelled")[0]["metadata"]["name"], lambda child: not child["status"].get("active")
     )
-    rows = system.query("SELECT count(*) FROM media WHERE run_id = %s", run_id)
-    assert rows == [(imported(job),)]
+    assert imported_of(system, run_id) == imported(job)
     states = system.query("SELECT state, count(*) FROM run_files WHERE run_id = %s GROUP BY state", run_id)
     assert dict(states).get("imported") == imported(job)
 
@@ -149,7 +157,7 @@ def test_pausing_in_the_middle_is_no_failure_and_loses_nothing(site: ImportSite,
 
     assert reason_of(job) == ("Completed", "True", "Completed")
     assert counts(job)["imported"] == copies * len(small_files)
-    assert site.system.query("SELECT count(*) FROM media WHERE run_id = %s", run_id) == [(imported(job),)]
+    assert imported_of(site.system, run_id) == imported(job)
     assert len(site.jobs_of("paused")) == 1
 
 

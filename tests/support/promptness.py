@@ -13,17 +13,16 @@ PATIENCE_SECONDS = 60.0
 class Promptness:
     """Waits as `World.wait` does, and fails when too often it took longer than ``seconds``."""
 
-    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._clock = clock
         self.looks = 0
         self.late: list[str] = []
 
     def wait(self, world: World, kind: str, name: str, until: Callable[[Json], bool]) -> Json:
         """Wait until ``until`` holds for the object; answers it."""
-        began = self._clock()
+        began = time.monotonic()
         body = world.wait(kind, name, until, PATIENCE_SECONDS)
-        self.note(f"{kind} {name}", self._clock() - began)
+        self.note(f"{kind} {name}", time.monotonic() - began)
         return body
 
     def note(self, what: str, seconds: float) -> None:

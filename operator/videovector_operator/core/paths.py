@@ -167,17 +167,17 @@ def _find_encoded_problem(segment: str) -> str | None:
             once = unquote_to_bytes(form).decode()
         except UnicodeDecodeError:
             return "which holds percent-encoded bytes that are no text; write the name plainly"
-        if once == form or len(seen) > _MAX_READINGS or _is_worse(once, form):
+        readings = [once, unicodedata.normalize("NFKC", once)]
+        is_worse = _adds_danger(once, form) or any(_find_plain_problem(reading) for reading in readings)
+        if once == form or len(seen) > _MAX_READINGS or is_worse:
             return "which holds percent-encoded dots, slashes or control characters; write the name plainly"
-        waiting += [once, unicodedata.normalize("NFKC", once)]
+        waiting += readings
     return None
 
 
-def _is_worse(decoded: str, encoded: str) -> bool:
-    """Whether decoding brought out what a plain name may not be, or may not hold."""
-    if any(_is_dangerous(char) and decoded.count(char) > encoded.count(char) for char in decoded):
-        return True
-    return any(_find_plain_problem(form) for form in (decoded, unicodedata.normalize("NFKC", decoded)))
+def _adds_danger(decoded: str, encoded: str) -> bool:
+    """Whether decoding brought out a character that can be taken for a separator, or is hidden."""
+    return any(_is_dangerous(char) and decoded.count(char) > encoded.count(char) for char in decoded)
 
 
 def _visible(segment: str) -> str:

@@ -5,8 +5,7 @@ How a page is asked for and parsed is the provider's `Fetch`. No request and no 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import replace
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import NamedTuple
 
 from videovector_operator.errors import Invalid
@@ -90,7 +89,7 @@ async def follow_pages(
             raise Invalid(
                 f"The server does not list {label} in key order, so that a listing could not be resumed{order_hint}"
             )
-        sent = order.last_of(_ends(page)) if _ends(page) else sent
+        sent = _end_of(page.objects, page.prefixes, sent, order)
         _refuse_strangers(looked_at, prefix, label)
         _refuse_senseless_sizes(found, label)
         if found.objects or found.prefixes:
@@ -113,8 +112,10 @@ def _is_in_order(page: RawPage | ListPage, sent: str, order: KeyOrder) -> bool:
     return is_behind and order.is_sorted(keys) and order.is_sorted([*page.prefixes])
 
 
-def _ends(page: RawPage | ListPage) -> list[str]:
-    return [*(entry.key for entry in page.objects[-1:]), *page.prefixes[-1:]]
+def _end_of(objects: Sequence[ObjectInfo], prefixes: Sequence[str], before: str, order: KeyOrder) -> str:
+    """Return the name that comes last among them; ``before`` when there is none."""
+    ends = [*(entry.key for entry in objects[-1:]), *prefixes[-1:]]
+    return order.last_of(ends) if ends else before
 
 
 def _refuse_strangers(page: RawPage | ListPage, prefix: str, label: str) -> None:
@@ -145,6 +146,5 @@ def _after(page: RawPage, last: str, order: KeyOrder) -> tuple[ListPage, str]:
         objects = [entry for entry in objects if order.is_behind(entry.key, last)]
     if last and prefixes:
         prefixes = [entry for entry in prefixes if order.is_behind(entry, last)]
-    found = ListPage(tuple(objects), tuple(prefixes), last)
-    reached = order.last_of(_ends(found)) if _ends(found) else last
-    return replace(found, last_key=reached), reached
+    reached = _end_of(objects, prefixes, last, order)
+    return ListPage(tuple(objects), tuple(prefixes), reached), reached
